@@ -1,0 +1,100 @@
+"""Settings, read once at the entry point and passed down: ``KRAJ_*`` variables over a TOML file over defaults."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from kraj.errors import ConfigurationError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def state_dir_default() -> Path:
+    """``/var/lib/kraj`` for root, else the user's state folder."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/kraj")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kraj"
+
+
+class Settings(BaseSettings):
+    """Everything an installation can set; each field is documented by its description."""
+
+    model_config = SettingsConfigDict(env_prefix="KRAJ_", env_ignore_empty=True, extra="forbid", frozen=True)
+
+    state_dir: Path = Field(
+        default_factory=state_dir_default,
+        description="Folder of the embedded database, the broker's files and secrets.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL to use instead of the embedded one, as the owner of the schema "
+        "(postgresql://user:password@host/database).",
+    )
+    ingest_database_url: SecretStr | None = Field(
+        default=None, description="The same server for ingest, as kraj_ingest; without it ingest uses database_url."
+    )
+    api_database_url: SecretStr | None = Field(
+        default=None, description="The same server for the API, as kraj_api; without it the API uses database_url."
+    )
+    mqtt_host: str = Field(
+        default="127.0.0.1", description="Broker to connect to: a host, or the path of a Unix socket for ingest."
+    )
+    mqtt_port: Port = Field(default=1883, description="Port of the broker; 0 takes a free one in the demo.")
+    mqtt_username: str | None = Field(default=None, description="User name of this service at the broker.")
+    mqtt_password_file: Path | None = Field(default=None, description="File that holds the password at the broker.")
+    ingest_slot: Annotated[str, Field(pattern=r"^slot_[0-9]{1,4}$")] = Field(
+        default="slot_0", description="The slot that this ingest serves: client id and database lock."
+    )
+    ingest_window: Annotated[int, Field(ge=100, le=65535)] = Field(
+        default=10_000, description="Messages in flight: received from the broker and not yet acknowledged."
+    )
+    ingest_batch_messages: Annotated[int, Field(ge=1, le=50_000)] = Field(
+        default=4000, description="Messages in one transaction, about."
+    )
+    ingest_linger_ms: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=20, description="How long the first reading of a batch waits for company."
+    )
+    ingest_acknowledge_devices: bool = Field(
+        default=True, description="Publish `ack` to the devices; off only to measure what that costs."
+    )
+    ingest_metrics_port: Port = Field(default=0, description="Port of ingest's /metrics on loopback; 0 is a free one.")
+    api_host: str = Field(default="127.0.0.1", description="Address of the API; loopback until it has sign-in.")
+    api_port: Port = Field(default=8080, description="Port of the API and the pages.")
+    log_format: Annotated[str, Field(pattern="^(text|json)$")] = Field(
+        default="text", description="text for people, json for machines."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = os.environ.get("KRAJ_CONFIG")
+        sources = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, Path(file))) if file else sources
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings; raise ``ConfigurationError`` that names each wrong field and its remedy."""
+    file = os.environ.get("KRAJ_CONFIG")
+    if file and not Path(file).is_file():
+        raise ConfigurationError(f"KRAJ_CONFIG names {file}, which is not a file")
+    known = {f"KRAJ_{name.upper()}" for name in Settings.model_fields} | {"KRAJ_CONFIG"}
+    unknown = sorted(name for name in os.environ if name.startswith("KRAJ_") and name not in known)
+    if unknown:
+        raise ConfigurationError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    try:
+        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        lines = (f"KRAJ_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError("; ".join(lines)) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"KRAJ_CONFIG: {file} cannot be read as TOML: {error}") from error

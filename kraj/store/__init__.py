@@ -1,0 +1,1 @@
+"""The one safe store: schema, migrations, writing, queries; the only place that speaks SQL."""

@@ -1,0 +1,76 @@
+"""What is committed beside the readings: beginnings of boots, unknown keys, states and events of devices, refusals."""
+
+from kraj.store.batch import Batch, Outcome
+from kraj.store.connection import REFUSALS, Connection, many
+from kraj.store.quarantine import store_quarantine
+
+UNKNOWN_KEYS_PER_DEVICE_MAX = 100
+"""A device with random keys would otherwise fill the table; those known by then are still counted."""
+
+_UNKNOWN_KEY = f"""
+    INSERT INTO unknown_key (device_id, key, first_at, times)
+    SELECT %(device_id)s::int, %(key)s::text, %(at)s::timestamptz, %(times)s::bigint
+    WHERE (SELECT count(*) FROM unknown_key WHERE device_id = %(device_id)s) < {UNKNOWN_KEYS_PER_DEVICE_MAX}
+          OR EXISTS (SELECT FROM unknown_key WHERE device_id = %(device_id)s AND key = %(key)s)
+    ON CONFLICT (device_id, key) DO UPDATE SET times = unknown_key.times + EXCLUDED.times
+"""  # noqa: S608
+_STATUS = """
+    INSERT INTO device_status (device_id, online, boot, firmware, reset, changed_at) VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (device_id) DO UPDATE SET
+        online = EXCLUDED.online, boot = coalesce(EXCLUDED.boot, device_status.boot),
+        firmware = coalesce(EXCLUDED.firmware, device_status.firmware),
+        reset = coalesce(EXCLUDED.reset, device_status.reset), changed_at = EXCLUDED.changed_at
+"""
+_EVENT = """
+    INSERT INTO device_event (device_id, municipality_id, received_at, channel, body, batch_id)
+    VALUES (%s, %s, %s, %s, %s, %s)
+"""
+
+
+async def write_beside(connection: Connection, batch: Batch, outcome: Outcome, *, careful: bool) -> None:
+    """Write everything that is not a reading; fills in ``outcome.events_refused`` and ``outcome.not_stored``."""
+    epochs = [(device_id, boot, epoch) for (device_id, boot), epoch in batch.epochs.items()]
+    await many(
+        connection,
+        "INSERT INTO boot_epoch (device_id, boot, epoch_ms) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        epochs,
+    )
+    await many(
+        connection,
+        _UNKNOWN_KEY,
+        [
+            {"device_id": device_id, "key": key, "at": batch.at, "times": times}
+            for (device_id, key), times in batch.unknown_keys.items()
+        ],
+    )
+    newest = {status.device_id: status for status in batch.statuses}
+    await many(
+        connection,
+        _STATUS,
+        [(s.device_id, s.online, s.boot, s.firmware, s.reset, batch.at) for s in newest.values()],
+    )
+    await _write_events(connection, batch, outcome, careful=careful)
+    quarantined = list(batch.quarantined)
+    for position, row, detail in outcome.refused:
+        quarantined.append(batch.blame(int(batch.readings[position].message[row]), detail))
+    for message, detail in outcome.events_refused:
+        quarantined.append(batch.blame(message, detail))
+    if quarantined:
+        outcome.not_stored = await store_quarantine(connection, quarantined, batch.at, batch.batch_id)
+
+
+async def _write_events(connection: Connection, batch: Batch, outcome: Outcome, *, careful: bool) -> None:
+    rows = [
+        (e.device_id, e.municipality_id, batch.at, e.channel, e.body.decode(), batch.batch_id) for e in batch.events
+    ]
+    if not careful:
+        await many(connection, _EVENT, rows)
+        return
+    for event, row in zip(batch.events, rows, strict=True):
+        try:
+            async with connection.transaction():
+                await connection.execute(_EVENT, row)
+        except REFUSALS as error:
+            if connection.closed:
+                raise
+            outcome.events_refused.append((event.message, error.diag.message_primary or str(error)))

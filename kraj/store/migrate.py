@@ -1,0 +1,133 @@
+"""Bringing a database to this version: numbered SQL with checksums, then the tables derived from the kinds."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import psycopg
+
+from kraj.errors import ConfigurationError, UnavailableError
+from kraj.kinds import KINDS
+from kraj.metrics import Kind
+from kraj.store import schema
+
+LOCK_ID = 0x6B72616A
+"""Advisory lock of migrations: two of them never run at once."""
+POSTGRES_MAJOR_MIN, POSTGRES_MAJOR_MAX = 15, 18
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def migrations(folder: Traversable | None = None) -> list[Migration]:
+    """The files ``NNNN_name.sql`` in order, without gaps; None is the folder that comes with Kraj."""
+    found: list[Migration] = []
+    folder = folder or files("kraj.store").joinpath("migrations")
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        match = re.fullmatch(r"(\d{4})_([a-z0-9_]+)\.sql", entry.name)
+        if match:
+            found.append(Migration(int(match[1]), match[2], entry.read_text("utf-8")))
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise ConfigurationError(f"migrations must be numbered without gaps: {[m.number for m in found]}")
+    return found
+
+
+def migrate(url: str, kinds: Iterable[Kind] = tuple(KINDS.values())) -> list[str]:
+    """Bring the database to this version and return what was done; safe to run again, and in two places at once.
+
+    Raises ``UnavailableError`` when the server is away, ``ConfigurationError`` when it is too old, when an applied
+    file was edited, or when a declared kind contradicts its table.
+    """
+    try:
+        with psycopg.connect(url) as connection:
+            _check_version(connection)
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_ID])
+            return _apply(connection) + _derive(connection, kinds)
+    except psycopg.OperationalError as error:
+        raise UnavailableError(f"database: {error}") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"database: {error.diag.message_primary}; migrate as the owner of the database, with CREATEROLE"
+        ) from error
+
+
+def _check_version(connection: psycopg.Connection) -> None:
+    major = connection.info.server_version // 10_000
+    if not POSTGRES_MAJOR_MIN <= major <= POSTGRES_MAJOR_MAX:
+        raise ConfigurationError(
+            f"PostgreSQL {major} is not supported; take {POSTGRES_MAJOR_MIN} to {POSTGRES_MAJOR_MAX}"
+        )
+
+
+def _apply(connection: psycopg.Connection) -> list[str]:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration (number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+    )
+    applied: dict[int, str] = dict(connection.execute("SELECT number, checksum FROM migration").fetchall())
+    known = migrations()
+    newer = set(applied) - {m.number for m in known}
+    if newer:
+        raise ConfigurationError(f"the database has migration {max(newer)}, this version does not: upgrade Kraj")
+    done: list[str] = []
+    for migration in known:
+        if migration.number in applied:
+            if applied[migration.number] != migration.checksum:
+                raise ConfigurationError(
+                    f"migration {migration.number:04} {migration.name} was edited after it was applied; "
+                    "restore the file and add a new one"
+                )
+            continue
+        connection.execute(migration.text.encode())
+        connection.execute(
+            "INSERT INTO migration (number, name, checksum) VALUES (%s, %s, %s)",
+            [migration.number, migration.name, migration.checksum],
+        )
+        done.append(f"{migration.number:04} {migration.name}")
+    return done
+
+
+def has_timescaledb(connection: psycopg.Connection) -> bool:
+    """Whether the extension is installed in this database."""
+    return connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is not None
+
+
+def _derive(connection: psycopg.Connection, kinds: Iterable[Kind]) -> list[str]:
+    done: list[str] = []
+    for kind in kinds:
+        for table in (kind.reading_table, kind.latest_table):
+            found = table_columns(connection, table)
+            if not found:
+                continue
+            for column in schema.missing_columns(kind, found):
+                statement = f"ALTER TABLE {table} ADD COLUMN {column.name} {column.sql}"
+                connection.execute(statement.encode())
+                done.append(f"{table}.{column.name}")
+        if not table_columns(connection, kind.reading_table):
+            for statement in schema.create_statements(kind, hypertable=has_timescaledb(connection)):
+                connection.execute(statement.encode())
+            done.append(kind.reading_table)
+    return done
+
+
+def table_columns(connection: psycopg.Connection, table: str) -> dict[str, str]:
+    """Column name to SQL type, as ``schema`` writes it; empty when there is no such table."""
+    rows = connection.execute(
+        "SELECT attname, atttypid::regtype::text FROM pg_attribute"
+        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        [f"public.{table}"],
+    ).fetchall()
+    return {name: "timestamptz" if kind == "timestamp with time zone" else kind for name, kind in rows}

@@ -1,0 +1,220 @@
+"""Who and what there is: assets with their devices, at a glance with their newest value, and municipalities."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from kraj.kinds import KINDS
+from kraj.store.queries.history import shown
+
+Connection = psycopg.AsyncConnection[Any]
+
+ACCENTED = "ÁÄČĎÉĚËÍĹĽŇÓÔÖŘŔŠŤÚŮÜÝŽáäčďéěëíĺľňóôöřŕšťúůüýž"
+
+
+def folded(text: str) -> str:
+    """Without accents and capitals, so that ``nadrazni`` finds ``Nádražní``; a database in the C locale cannot."""
+    if text.isascii():
+        return text.lower()
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c)).lower()
+
+
+def _folded(column: sql.Composable) -> sql.Composed:
+    """``folded`` in SQL."""
+    plain = "".join(folded(c).upper() if c.isupper() else folded(c) for c in ACCENTED)
+    return sql.SQL("lower(translate({}, {}, {}))").format(column, sql.Literal(ACCENTED), sql.Literal(plain))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetFilter:
+    """Which assets: of a municipality (its name), of a kind, with a text in the label or the device's name."""
+
+    municipality: str | None = None
+    kind: str | None = None
+    text: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, str | None]:
+        text = None if self.text is None else folded(self.text)
+        for special in "\\%_":
+            text = text and text.replace(special, "\\" + special)
+        return {
+            "municipality": self.municipality,
+            "kind": self.kind,
+            "text": None if text is None else f"%{text}%",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetRow:
+    """An asset with the device that serves it now."""
+
+    asset_id: int
+    kind: str
+    label: str
+    latitude: float | None
+    longitude: float | None
+    metadata: dict[str, Any]
+    municipality: str
+    municipality_title: str
+    device: str | None
+    channel: int | None
+    online: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadlineRow:
+    """An asset with the one metric that is shown where there is room for one; ``headline`` is PostgreSQL's text."""
+
+    asset_id: int
+    kind: str
+    label: str
+    latitude: float | None
+    longitude: float | None
+    municipality: str
+    municipality_title: str
+    device: str | None
+    online: bool | None
+    ts: datetime | None
+    headline: str | None
+    implausible: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRow:
+    """A device, what it last said of itself, and what it serves now (``assets``: id, channel, kind, label)."""
+
+    device_id: int
+    name: str
+    municipality: str
+    municipality_title: str
+    state: str
+    online: bool | None
+    boot: int | None
+    firmware: str | None
+    reset: str | None
+    changed_at: datetime | None
+    assets: list[dict[str, Any]]
+    unknown_keys: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MunicipalityRow:
+    """A municipality and how many assets it has."""
+
+    name: str
+    title: str
+    assets: int
+
+
+_ASSETS = sql.SQL("""
+    FROM asset a
+    JOIN municipality m USING (municipality_id)
+    LEFT JOIN installed i ON i.asset_id = a.asset_id AND i.valid_to IS NULL
+    LEFT JOIN device d ON d.device_id = i.device_id
+    LEFT JOIN device_status s ON s.device_id = i.device_id
+""")
+
+
+_ASSET_COLUMNS = sql.SQL("""
+    SELECT a.asset_id, a.kind, a.label, a.latitude, a.longitude, a.metadata, m.name AS municipality,
+           m.title AS municipality_title, d.name AS device, i.channel, s.online
+""")
+
+
+_ASSET_WHERE = sql.SQL("""
+    WHERE a.asset_id > %(after)s
+      AND (%(municipality)s::text IS NULL OR m.name = %(municipality)s)
+      AND (%(kind)s::text IS NULL OR a.kind = %(kind)s)
+      AND (%(text)s::text IS NULL OR {label} LIKE %(text)s OR d.name LIKE %(text)s)
+    ORDER BY a.asset_id LIMIT %(limit)s
+""").format(label=_folded(sql.SQL("a.label")))
+
+
+async def assets(connection: Connection, which: AssetFilter, *, after: int, limit: int) -> list[AssetRow]:
+    """Assets by id, behind ``after``."""
+    async with connection.cursor(row_factory=class_row(AssetRow)) as cursor:
+        await cursor.execute(
+            _ASSET_COLUMNS + _ASSETS + _ASSET_WHERE, {**which.parameters, "after": after, "limit": limit}
+        )
+        return await cursor.fetchall()
+
+
+async def asset(connection: Connection, asset_id: int) -> AssetRow | None:
+    """One asset."""
+    async with connection.cursor(row_factory=class_row(AssetRow)) as cursor:
+        await cursor.execute(_ASSET_COLUMNS + _ASSETS + sql.SQL("WHERE a.asset_id = %s"), [asset_id])
+        return await cursor.fetchone()
+
+
+async def headlines(connection: Connection, which: AssetFilter, *, after: int, limit: int) -> list[HeadlineRow]:
+    """Assets by id with the headline of their newest reading, whether they ever sent one or not."""
+    newest = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT asset_id, ts, {}::text AS headline, implausible FROM {}").format(
+            shown(kind.by_name[kind.headline]), sql.Identifier(kind.latest_table)
+        )
+        for kind in KINDS.values()
+    )
+    columns = sql.SQL("""
+        SELECT a.asset_id, a.kind, a.label, a.latitude, a.longitude, m.name AS municipality,
+               m.title AS municipality_title, d.name AS device, s.online, l.ts, l.headline, l.implausible
+    """)
+    join = sql.SQL("LEFT JOIN ({}) l ON l.asset_id = a.asset_id").format(newest)
+    async with connection.cursor(row_factory=class_row(HeadlineRow)) as cursor:
+        await cursor.execute(
+            columns + _ASSETS + join + _ASSET_WHERE, {**which.parameters, "after": after, "limit": limit}
+        )
+        return await cursor.fetchall()
+
+
+_DEVICES = sql.SQL("""
+    SELECT d.device_id, d.name, m.name AS municipality, m.title AS municipality_title, d.state,
+           s.online, s.boot, s.firmware, s.reset, s.changed_at,
+           coalesce((SELECT jsonb_agg(jsonb_build_object('asset_id', a.asset_id, 'channel', i.channel, 'kind', a.kind,
+                                                         'label', a.label) ORDER BY i.channel)
+                     FROM installed i JOIN asset a USING (asset_id)
+                     WHERE i.device_id = d.device_id AND i.valid_to IS NULL), '[]') AS assets,
+           ARRAY(SELECT key FROM unknown_key u WHERE u.device_id = d.device_id ORDER BY key LIMIT 50) AS unknown_keys
+    FROM device d
+    JOIN municipality m USING (municipality_id)
+    LEFT JOIN device_status s USING (device_id)
+""")
+
+
+async def devices(connection: Connection, which: AssetFilter, *, after: str, limit: int) -> list[DeviceRow]:
+    """Devices by name, behind ``after``; the text is looked for in their names and in the labels they serve."""
+    where = sql.SQL("""
+        WHERE d.name > %(after)s
+          AND (%(municipality)s::text IS NULL OR m.name = %(municipality)s)
+          AND ((%(kind)s::text IS NULL AND %(text)s::text IS NULL) OR d.name LIKE %(text)s AND %(kind)s::text IS NULL
+               OR EXISTS (SELECT FROM installed i JOIN asset a USING (asset_id)
+                          WHERE i.device_id = d.device_id AND i.valid_to IS NULL
+                            AND (%(kind)s::text IS NULL OR a.kind = %(kind)s)
+                            AND (%(text)s::text IS NULL OR {label} LIKE %(text)s OR d.name LIKE %(text)s)))
+        ORDER BY d.name LIMIT %(limit)s
+    """).format(label=_folded(sql.SQL("a.label")))
+    async with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
+        await cursor.execute(_DEVICES + where, {**which.parameters, "after": after, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def device(connection: Connection, name: str) -> DeviceRow | None:
+    """One device."""
+    async with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
+        await cursor.execute(_DEVICES + sql.SQL("WHERE d.name = %s"), [name])
+        return await cursor.fetchone()
+
+
+async def municipalities(connection: Connection) -> list[MunicipalityRow]:
+    """Every municipality."""
+    async with connection.cursor(row_factory=class_row(MunicipalityRow)) as cursor:
+        await cursor.execute(
+            "SELECT m.name, m.title, count(a.asset_id) AS assets FROM municipality m LEFT JOIN asset a"
+            " USING (municipality_id) GROUP BY m.municipality_id ORDER BY m.name"
+        )
+        return await cursor.fetchall()

@@ -1,0 +1,75 @@
+"""An ingest slot: one database connection that holds the slot's lock and does all of its writing."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+import structlog
+
+from kraj.errors import ConfigurationError, UnavailableError
+
+LOCK_CLASS = 0x736C6F74
+IDLE_TIMEOUT_S = 3
+"""The server ends a connection that is silent for this long: a stopped or cut-off worker must not keep its lock."""
+HEARTBEAT_S = 1.0
+LOCK_POLL_S = 0.5
+
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": {"on", "remote_write", "remote_apply"}}
+
+log: Any = structlog.get_logger(__name__)
+
+
+async def take(url: str, name: str) -> tuple[psycopg.AsyncConnection[Any], int]:
+    """Connect, wait for the slot's lock, and return the connection with the slot's id.
+
+    Raises ``UnavailableError`` when the database is away and ``ConfigurationError`` when it would lose committed rows.
+    """
+    try:
+        connection = await psycopg.AsyncConnection[Any].connect(url, autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        raise UnavailableError(f"database: {error}") from error
+    try:
+        await _assert_durable(connection)
+        await connection.execute(
+            (
+                f"SET idle_session_timeout = '{IDLE_TIMEOUT_S}s'; SET timezone = 'UTC';"
+                f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_S}s'"
+            ).encode()
+        )
+        await connection.execute("INSERT INTO slot (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
+        row = await (await connection.execute("SELECT slot_id FROM slot WHERE name = %s", [name])).fetchone()
+        if row is None:
+            raise UnavailableError(f"slot {name} has no row")
+        waiting = False
+        while not await _try_lock(connection, row[0]):
+            if not waiting:
+                log.info("another ingest holds the slot; standing by", slot=name)
+                waiting = True
+            await asyncio.sleep(LOCK_POLL_S)
+    except psycopg.errors.UndefinedTable as error:
+        await connection.close()
+        raise ConfigurationError("the database is not migrated; run: kraj migrate") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        await connection.close()
+        raise UnavailableError(f"database: {error}") from error
+    except BaseException:
+        await connection.close()
+        raise
+    return connection, row[0]
+
+
+async def _try_lock(connection: psycopg.AsyncConnection[Any], slot_id: int) -> bool:
+    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, slot_id])).fetchone()
+    return bool(row and row[0])
+
+
+async def _assert_durable(connection: psycopg.AsyncConnection[Any]) -> None:
+    """A commit must mean that the rows are on disk, or the acknowledgement to the device would be a lie."""
+    for name, wanted in DURABLE.items():
+        row = await (await connection.execute("SELECT current_setting(%s)", [name])).fetchone()
+        allowed = wanted if isinstance(wanted, set) else {wanted}
+        if row is None or row[0] not in allowed:
+            raise ConfigurationError(
+                f"PostgreSQL has {name} = {row and row[0]}; Kraj acknowledges readings as stored and needs "
+                f"{name} = {min(allowed)}"
+            )
