@@ -1,0 +1,1 @@
+"""The HTTP side: REST for other systems, pages for people."""

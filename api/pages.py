@@ -1,0 +1,219 @@
+"""The pages for people: the fleet with its map, an asset, the quarantine, and errors."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup, escape
+
+from api import chart, formats, maps, parameters, rest, schemas
+from api.freshness import HEARTBEATS_MISSED_MAX, Condition, condition
+from api.language import choose
+from api.maps import MARKERS_MAX, QUIET, Drawing, Place
+from api.problems import Problem
+from api.site import Site, with_parameters
+from kraj.kinds import KINDS
+from kraj.metrics import Kind, Metric, Type
+from kraj.store import queries
+from kraj.store.queries import AssetFilter, HeadlineRow, folded
+
+ROWS_MAX = 200
+QUARANTINE_ROWS = 50
+POLL_MS = 2000
+POLL_MS_LARGE = 10_000
+LARGE = 2000
+"""Above this many shown assets an answer is worth a second of a phone's line, so it is asked for more rarely."""
+DIGITS = re.compile(r"(\d{1,18})")
+NUMERIC = frozenset({Type.REAL, Type.INTEGER, Type.COUNTER})
+
+
+def routes(site: Site) -> APIRouter:
+    """Every page."""
+    router = APIRouter(default_response_class=HTMLResponse)
+
+    @router.get("/")
+    async def fleet(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _fleet(site, request)
+
+    @router.get("/assets/{asset_id}")
+    async def asset(request: Request, asset_id: rest.AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _asset(site, request, asset_id)
+
+    @router.get("/quarantine")
+    async def quarantine(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        asked = parameters.Page.model_validate({"limit": QUARANTINE_ROWS, "cursor": request.query_params.get("cursor")})
+        page = await rest.quarantined(site.service, asked, choose(request))
+        older = page.next_cursor and with_parameters(request, cursor=page.next_cursor)
+        return site.page(request, "quarantine.html", page=page, older=older, first=asked.cursor is None)
+
+    @router.get("/problems/{code}")
+    async def problem(request: Request, code: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        say = site.service.texts[choose(request)]
+        if f"problem.{code}.title" not in say.texts:
+            raise Problem("not_found", 404, path=request.url.path)
+        return site.page(request, "explained.html", title=say.texts[f"problem.{code}.title"], code=code)
+
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the list."""
+
+    asset: HeadlineRow
+    glance: schemas.Glance
+
+
+async def _fleet(site: Site, request: Request) -> Response:
+    which = _filter(request)
+    async with site.service.database.connection() as connection:
+        municipalities = await queries.municipalities(connection)
+        found = await queries.headlines(connection, which, after=0, limit=parameters.GLANCES_MAX)
+    totals = await rest.all_totals(site.service)
+    at = site.service.clock()
+    rows = [Row(row, glance) for row in found if (glance := rest.glance(row, at)) is not None]
+    titles = {row.title: folded(row.title) for row in municipalities}
+    rows.sort(key=lambda row: (titles.get(row.asset.municipality_title, ""), _natural(row.asset.label)))
+    pages = max(1, -(-len(rows) // ROWS_MAX))
+    page = min(pages, _page_number(request))
+    asked = {"municipality": which.municipality, "kind": which.kind, "q": which.text}
+    return site.page(
+        request,
+        "fleet.html",
+        which=which,
+        municipalities=sorted(municipalities, key=lambda row: folded(row.title)),
+        registered=sum(row.assets for row in municipalities),
+        rows=rows[(page - 1) * ROWS_MAX : page * ROWS_MAX],
+        count=len(rows),
+        capped=len(found) == parameters.GLANCES_MAX,
+        summary=summary(rows),
+        totals=totals,
+        totals_sentence=_totals_sentence(site, request, totals),
+        map=_drawing(rows),
+        markers_max=MARKERS_MAX,
+        page_number=page,
+        pages=pages,
+        previous_page=with_parameters(request, page=str(page - 1)) if page > 1 else None,
+        next_page=with_parameters(request, page=str(page + 1)) if page < pages else None,
+        latest_url="/v1/latest?" + urlencode({name: value for name, value in asked.items() if value}),
+        poll_ms=POLL_MS_LARGE if len(rows) > LARGE else POLL_MS,
+        live_texts=_live_texts(site, request, ()),
+        cluster_url=lambda name: with_parameters(request, municipality=str(name)),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    )
+
+
+def summary(rows: Sequence[Row]) -> dict[str, int]:
+    """How many are in which condition; ``quiet`` are silent or offline."""
+    counts = Counter(row.glance.condition for row in rows)
+    return {
+        "reporting": counts[Condition.REPORTING],
+        "unusual": counts[Condition.UNUSUAL],
+        "quiet": sum(counts[condition] for condition in QUIET),
+        "never": counts[Condition.NEVER],
+    }
+
+
+def _drawing(rows: Sequence[Row]) -> Drawing:
+    return maps.draw(
+        [
+            Place(
+                asset_id=row.asset.asset_id,
+                kind=row.asset.kind,
+                label=row.asset.label,
+                municipality=row.asset.municipality,
+                title=row.asset.municipality_title,
+                latitude=row.asset.latitude,
+                longitude=row.asset.longitude,
+                condition=row.glance.condition,
+            )
+            for row in rows
+        ]
+    )
+
+
+def _filter(request: Request) -> AssetFilter:
+    """Empty fields of the form are no wish."""
+    given = {name: value.replace("\0", "").strip() for name, value in request.query_params.items()}
+    kind = given.get("kind") or None
+    if kind is not None and kind not in KINDS:
+        raise Problem("kind", 400, kind=kind, kinds=", ".join(KINDS))
+    text = given.get("q", "")[: parameters.TEXT_CHARS_MAX] or None
+    return AssetFilter(municipality=given.get("municipality") or None, kind=kind, text=text)
+
+
+def _page_number(request: Request) -> int:
+    page = request.query_params.get("page", "1")
+    return int(page) if re.fullmatch(r"[1-9][0-9]{0,5}", page) else 1
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """VO-9 stands before VO-10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in DIGITS.split(folded(text))]
+
+
+def _totals_sentence(site: Site, request: Request, totals: schemas.Totals) -> Markup:
+    language = choose(request)
+    strong = Markup('<strong data-total="{}">{}</strong>')
+    figures = {
+        name: strong.format(name, formats.number(getattr(totals, name), language))
+        for name in ("received", "committed", "duplicate", "quarantined", "in_flight")
+    }
+    sentence = escape(site.service.texts[language].texts["totals.sentence"])
+    return sentence.format(**figures)
+
+
+def _live_texts(site: Site, request: Request, kinds: Iterable[Kind]) -> dict[str, str]:
+    """What the script that keeps the page fresh must be able to say."""
+    say = site.service.texts[choose(request)]
+    names = [name for name in say.texts if name.split(".")[0] in ("ago", "live", "condition", "yes_no")]
+    words = {word for kind in kinds for metric in kind.metrics for word in (*metric.states, *metric.bits)}
+    texts = {name: say.texts[name] for name in (*names, "map.cluster")}
+    return texts | {f"word.{word}": say.word(word) for word in sorted(words)}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """A metric of an asset with its value."""
+
+    metric: Metric
+    value: queries.Value
+    plausible: bool
+
+
+async def _asset(site: Site, request: Request, asset_id: int) -> Response:
+    at = site.service.clock()
+    start = at - timedelta(hours=chart.HOURS)
+    async with site.service.database.connection() as connection:
+        asset = await queries.asset(connection, asset_id)
+        if asset is None or asset.kind not in KINDS:
+            raise Problem("asset", 404, name=asset_id)
+        kind = KINDS[asset.kind]
+        reading = await queries.latest(connection, kind, asset_id)
+        headline = kind.by_name[kind.headline]
+        spans: list[queries.Span] = []
+        if headline.type in NUMERIC:
+            stretch = queries.Stretch(asset_id=asset_id, from_ts=start, to_ts=at)
+            origin = datetime.fromtimestamp(0, at.tzinfo)
+            spans = await queries.series(connection, kind, headline, stretch, step_s=chart.STEP_S, origin=origin)
+    values = reading.values if reading else {}
+    flagged = reading.implausible if reading else []
+    return site.page(
+        request,
+        "asset.html",
+        asset=asset,
+        kind=kind,
+        reading=reading,
+        condition=condition(kind, online=asset.online, last=reading and reading.ts, implausible=bool(flagged), at=at),
+        known=[MetricRow(m, values[m.name], m.name not in flagged) for m in kind.metrics if m.name in values],
+        missing=[metric for metric in kind.metrics if metric.name not in values],
+        headline=headline,
+        chart=chart.chart(spans, start, site.zone, HEARTBEATS_MISSED_MAX * kind.heartbeat_s),
+        live_texts=_live_texts(site, request, [kind]),
+        poll_ms=POLL_MS,
+        zone=site.zone,
+    )

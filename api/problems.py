@@ -1,0 +1,143 @@
+"""Errors as problem details (RFC 9457) for systems and as a page for people: what was wrong, where, what to do."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from api.database import NotMigratedError, TooSlowError
+from api.language import choose
+from api.service import Service
+from kraj.errors import UnavailableError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_S = 5
+SHOWN_CHARS_MAX = 2000
+"""A wrong value is shown back; the longest list of known metrics fits."""
+
+logger = logging.getLogger("kraj.api")
+
+
+class Problem(Exception):  # noqa: N818  # it is what the RFC calls it
+    """An error with its code in the catalogue (``problem.<code>.*``), its HTTP status and what the texts name."""
+
+    def __init__(self, code: str, status: int, **values: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        self.values = {k: v[:SHOWN_CHARS_MAX] if isinstance(v, str) else v for k, v in values.items()}
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "/problems/asset",
+                    "title": "Unknown asset",
+                    "status": 404,
+                    "detail": "There is no asset 4711.",
+                    "hint": "List the assets with GET /v1/assets.",
+                    "instance": "/v1/assets/4711",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="A page that explains this kind of problem.")
+    title: str = Field(description="The kind of problem in a few words.")
+    status: int = Field(description="The HTTP status again.")
+    detail: str = Field(description="What was wrong this time.")
+    hint: str = Field(description="What to do about it.")
+    instance: str = Field(description="The path that was asked for.")
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's errors; any may also answer 503."""
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {
+        status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in (*statuses, 503)
+    }
+
+
+_DESCRIPTIONS = {400: "A parameter is wrong.", 404: "There is no such thing.", 503: "The database is away; try again."}
+
+
+def details(service: Service, request: Request, problem: Problem) -> ProblemDetails:
+    """The problem in the language of the request."""
+    say = service.texts[choose(request)]
+    code = f"problem.{problem.code}"
+    return ProblemDetails(
+        type=f"/problems/{problem.code}",
+        title=say(f"{code}.title"),
+        status=problem.status,
+        detail=say(f"{code}.detail", **problem.values),
+        hint=say(f"{code}.hint", **problem.values),
+        instance=request.url.path,
+    )
+
+
+def answer(service: Service, request: Request, problem: Problem) -> Response:
+    """The JSON answer."""
+    found = details(service, request, problem)
+    headers = {"content-language": choose(request), "vary": "accept-language"}
+    if problem.status == 503:
+        headers["retry-after"] = str(RETRY_S)
+    return JSONResponse(found.model_dump(), problem.status, headers, MEDIA_TYPE)
+
+
+def translate(request: Request, error: Exception) -> Problem:
+    """Any error as a problem."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, UnavailableError):
+        return Problem(next((code for kind, code in _UNAVAILABLE if isinstance(error, kind)), "unavailable"), 503)
+    if isinstance(error, RequestValidationError):
+        return _of_validation(error)
+    if isinstance(error, HTTPException):
+        code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
+        return Problem(code, error.status_code, method=request.method, path=request.url.path, detail=str(error.detail))
+    return Problem("internal", 500)
+
+
+_UNAVAILABLE = ((NotMigratedError, "not_migrated"), (TooSlowError, "too_slow"))
+
+
+def _of_validation(error: RequestValidationError) -> Problem:
+    first: dict[str, Any] = error.errors()[0]
+    place, *_, name = (*first["loc"], "") if len(first["loc"]) == 1 else first["loc"]
+    if place == "path":
+        return Problem(str(name).removesuffix("_id"), 404, name=first["input"])
+    if name == "limit":
+        return Problem("limit", 400, limit=first["input"], limit_max=first.get("ctx", {}).get("le", 200))
+    return Problem("parameter_value", 400, name=name, value=first["input"])
+
+
+def install(app: FastAPI, service: Service, page: Callable[[Request, ProblemDetails], Response]) -> None:
+    """Handle every error of the application; ``page`` makes the page for people."""
+
+    def handle(request: Request, error: Exception) -> Response:
+        problem = translate(request, error)
+        if problem.status == 500:
+            logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        elif isinstance(error, UnavailableError):
+            logger.warning("%s %s: %s", request.method, request.url.path, error)
+        if for_people(request):
+            return page(request, details(service, request, problem))
+        return answer(service, request, problem)
+
+    for kind in (Problem, UnavailableError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, handle)
+
+
+def for_people(request: Request) -> bool:
+    """Whether a page is wanted rather than JSON."""
+    return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")

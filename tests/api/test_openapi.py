@@ -1,0 +1,60 @@
+"""The document of the API is made from the kinds, and its examples are true."""
+
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from api import examples, schemas
+from kraj.kinds import KINDS
+from kraj.metrics import Type
+from tests.api.conftest import NOW, Region
+
+
+async def test_the_document_describes_every_metric_and_error(client: httpx.AsyncClient) -> None:
+    document: dict[str, Any] = (await client.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    components = document["components"]["schemas"]
+    for kind in KINDS.values():
+        properties = components[f"{kind.name.capitalize()}Values"]["properties"]
+        assert list(properties) == [metric.name for metric in kind.metrics]
+        for metric in kind.metrics:
+            assert metric.title.cs in properties[metric.name]["description"]
+            assert properties[metric.name].get("x-unit", "") == metric.unit.symbol
+            if metric.type is Type.STATE:
+                assert properties[metric.name]["enum"] == [*metric.states, None]
+    for path, operations in document["paths"].items():
+        answers = operations["get"]["responses"]
+        assert "422" not in answers
+        if path.startswith("/v1/"):
+            assert "application/problem+json" in answers["503"]["content"], path
+            assert "example" in answers["200"]["content"]["application/json"], path
+    assert "ProblemDetails" in components
+
+
+@pytest.mark.parametrize(
+    ("model", "example"),
+    [
+        (schemas.AssetPage, examples.ASSETS),
+        (schemas.DevicePage, examples.DEVICES),
+        (schemas.GlancePage, examples.GLANCES),
+        (schemas.QuarantinePage, examples.QUARANTINE),
+        (schemas.Totals, examples.TOTALS),
+        (schemas.union(0), examples.LATEST),
+        (schemas.union(1), examples.READINGS),
+    ],
+)
+def test_an_example_fits_its_model(model: Any, example: Any) -> None:
+    adapter = TypeAdapter[Any](model)
+    dumped = adapter.dump_python(adapter.validate_python(example), mode="json", exclude_unset=True)
+    assert dumped == example
+
+
+async def test_answers_about_readings_fit_the_models(region: Region, client: httpx.AsyncClient) -> None:
+    region.reading("VO-9 Nádražní", NOW, power_w=41.2)
+    region.reading("Náměstí", NOW, door_open=True)
+    for label in ("VO-9 Nádražní", "Náměstí", "Střídač 1"):
+        path = f"/v1/assets/{region.asset_id(label)}"
+        for which, url in ((0, f"{path}/latest"), (1, f"{path}/readings")):
+            TypeAdapter[Any](schemas.union(which)).validate_python((await client.get(url)).json())
