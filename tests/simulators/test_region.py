@@ -1,3 +1,5 @@
+"""The simulated region: what it holds and that a seed fixes it."""
+
 import math
 from collections import Counter
 from itertools import pairwise

@@ -1,3 +1,5 @@
+"""The device's ring, against a plain model of it."""
+
 from random import Random
 from typing import Any
 

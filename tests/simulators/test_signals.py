@@ -1,3 +1,5 @@
+"""The signals of every kind: all metrics, within their spans, at any hour."""
+
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
