@@ -1,0 +1,1 @@
+"""One machine: embedded database, broker, supervisor and the ``kraj`` command."""

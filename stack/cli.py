@@ -1,0 +1,266 @@
+"""The ``kraj`` command: thin; each command imports what it needs when it is called."""
+
+# Lazy imports are this module's purpose: `kraj --help` answers at once, and a part that is broken breaks only its own
+# command. Everything that a command does lives elsewhere.
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kraj.errors import KrajError
+
+if TYPE_CHECKING:
+    from stack.doctor import Check
+
+HELP = """Telemetry platform for smart regions: street lights, cabinets, smart stops, rooftop PV.
+
+Start here:
+
+    kraj demo        a whole simulated region on this machine; open the address that it prints
+
+    kraj doctor      is everything right? each finding with its remedy
+
+On a machine of your own, with your broker and your PostgreSQL:
+
+    export KRAJ_DATABASE_URL=postgresql://owner:password@host/kraj
+
+    kraj migrate && kraj up
+
+Every setting is a variable KRAJ_… or a line in the TOML file that KRAJ_CONFIG names.
+"""
+PASS_ON: dict[str, Any] = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+"""For commands whose options are declared by the room that they belong to."""
+
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+bench = typer.Typer(help="Measure this machine; one JSON object as the last line.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run a command; what Kraj raises on purpose becomes one line and exit code 2."""
+    try:
+        app()
+    except KrajError as error:
+        first, _, rest = str(error).partition("\n")
+        typer.secho(f"error: {first}", fg="red", err=True)
+        if rest:
+            typer.echo(rest, err=True)
+        sys.exit(2)
+
+
+@app.command()
+def demo(
+    devices: Annotated[int, typer.Option(min=1, help="How many devices to simulate.")] = 120,
+    seed: Annotated[int, typer.Option(help="Another number invents another region.")] = 1,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two readings of a device.")] = 10.0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away the data of earlier demos.")] = False,
+) -> None:
+    """Run a whole region here: database, broker, ingest, API and simulated devices.
+
+    Example: kraj demo --devices 500 --interval 5
+    """
+    from kraj.settings import load
+    from stack.demo import run
+
+    run(load(), devices=devices, seed=seed, interval_s=interval, fresh=fresh)
+
+
+@app.command()
+def up() -> None:
+    """Run ingest and API on the configured broker and database, and keep them running.
+
+    Without KRAJ_DATABASE_URL an embedded database is made in KRAJ_STATE_DIR and runs beside them.
+
+    Example: KRAJ_MQTT_HOST=broker.example.cz KRAJ_DATABASE_URL=postgresql://… kraj up
+    """
+    from kraj.settings import load
+    from stack import services
+
+    services.up(load())
+
+
+@app.command()
+def ingest() -> None:
+    """Run ingest alone: broker to database.
+
+    Example: KRAJ_INGEST_SLOT=slot_0 kraj ingest
+    """
+    from ingest.service import run
+    from kraj.settings import load
+    from stack.services import database_url
+
+    run(load(database_url=database_url(load(), "kraj_ingest")))
+
+
+@app.command()
+def api() -> None:
+    """Run the API and the pages alone.
+
+    Example: KRAJ_API_PORT=8081 kraj api
+    """
+    from api.app import run
+    from kraj.settings import load
+    from stack.services import database_url
+
+    run(load(database_url=database_url(load(), "kraj_api")))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version; safe to run again.
+
+    Example: KRAJ_DATABASE_URL=postgresql://owner:password@host/kraj kraj migrate
+    """
+    from kraj.settings import load
+    from kraj.store.migrate import migrate as bring
+    from stack.services import running_database
+
+    with running_database(load()) as url:
+        done = bring(url)
+    typer.echo("\n".join(done) or "nothing to do")
+
+
+@app.command(context_settings=PASS_ON)
+def simulate(context: typer.Context) -> None:
+    """Simulate a fleet of devices against any MQTT 5 broker (--help shows its options).
+
+    Example: kraj simulate --devices 120 --interval 10 --host 127.0.0.1 --port 1883
+    """
+    import simulators.__main__
+
+    _pass_on(simulators.__main__.simulate, "kraj simulate", context.args)
+
+
+@bench.command("ingest")
+def bench_ingest(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each of the five phases.")] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Measure how many readings a second go from the broker into committed rows here.
+
+    Example: kraj bench ingest --seconds 20
+    """
+    from stack.bench.ingest import run
+
+    typer.echo(json.dumps(run(seconds, _unless(as_json))))
+
+
+@bench.command("chaos")
+def bench_chaos(
+    seconds: Annotated[float, typer.Option(min=1, help="How long to kill.")] = 60.0,
+    kills: Annotated[int, typer.Option(min=1, help="How many kills -9 of broker, ingest and database.")] = 25,
+    seed: Annotated[int, typer.Option(help="The same seed kills in the same order.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Kill broker, ingest and database again and again, and count what an oracle finds lost or doubled.
+
+    Example: kraj bench chaos --kills 50 --seconds 120
+    """
+    from stack.bench.chaos import run
+
+    typer.echo(json.dumps(run(seconds, kills, seed, _unless(as_json))))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+) -> None:
+    """Check everything that commonly goes wrong; each finding has its remedy. Exit code 1 when something failed.
+
+    Example: kraj doctor --json
+    """
+    from kraj.settings import load
+    from stack.doctor import Verdict, examine
+
+    checks = examine(load())
+    failed = any(check.verdict is Verdict.FAILED for check in checks)
+    if as_json:
+        typer.echo(json.dumps({"ok": not failed, "checks": [dataclasses.asdict(check) for check in checks]}))
+    else:
+        _table(checks)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to write it; an older file of this name is replaced.")],
+) -> None:
+    """Write the whole database into one file, also while everything runs.
+
+    Example: kraj backup /backups/kraj-$(date +%F).dump
+    """
+    from kraj.settings import load
+    from stack import backup as backups
+    from stack.services import running_database
+
+    with running_database(load()) as url:
+        size = backups.backup(url, file)
+    typer.echo(f"{file}: {size / 1024**2:.1f} MiB")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `kraj backup` wrote.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Throw away what the database holds now.")] = False,
+) -> None:
+    """Restore a backup: all of it or nothing. Stop the services before.
+
+    Example: kraj restore /backups/kraj-2026-11-21.dump
+    """
+    from kraj.settings import load
+    from kraj.store.migrate import migrate as bring
+    from stack import backup as backups
+    from stack.services import running_database
+
+    with running_database(load()) as url:
+        backups.restore(url, file, replace=replace)
+        bring(url)
+    typer.echo(f"restored {file}")
+
+
+@app.command()
+def reference() -> None:
+    """Write docs/metrics.md from the declared kinds (run it in a checkout)."""
+    from kraj.reference import PATH
+    from kraj.reference import main as write
+
+    write()
+    typer.echo(PATH)
+
+
+def _unless(quiet: bool) -> Callable[[str], None]:
+    return (lambda _: None) if quiet else (lambda line: typer.echo(line, err=True))
+
+
+def _pass_on(function: Any, name: str, arguments: list[str]) -> None:
+    """Run a function that declares its own options by typer."""
+    inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    inner.command()(function)
+    inner(arguments, prog_name=name)
+
+
+def _table(checks: "list[Check]") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    colour = {"ok": "green", "note": "yellow", "failed": "red"}
+    for check in checks:
+        remedy = f"\n→ {check.remedy}" if check.remedy else ""
+        table.add_row(f"[{colour[check.verdict]}]{check.verdict}", check.name, escape(f"{check.found}{remedy}"))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

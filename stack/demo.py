@@ -1,0 +1,119 @@
+"""``kraj demo``: a whole region on this machine, with its own database, broker and simulated devices."""
+
+import resource
+import shutil
+import sys
+from datetime import UTC, datetime
+
+import psycopg
+import typer
+
+from kraj.settings import Settings
+from kraj.store.migrate import migrate
+from kraj.store.registry import NewAsset, NewDevice, register
+from simulators.region import Asset, Device, Region, region
+from stack.broker import Broker
+from stack.database import EmbeddedPostgres
+from stack.process import port_free
+from stack.secrets import load_or_create, write_private
+from stack.services import Prepared, free_port_from, prepare_folder, programs, supervise
+from stack.supervisor import Program, Server
+
+
+def run(settings: Settings, *, devices: int, seed: int, interval_s: float, fresh: bool) -> None:
+    """Run everything until told to stop.
+
+    The demo keeps to a folder of its own, so that invented devices never mix with an installation's own.
+    """
+    folder = settings.state_dir / "demo"
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (files_max, files_max)
+    )  # a connection per device, here and at the broker
+    prepare_folder(settings.state_dir)
+    database = EmbeddedPostgres(folder / "database")
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    prepare_folder(folder)
+    invented = region(seed, devices)
+    device_file, slot_file = folder / "devices.json", folder / "slot_0.password"
+    names = [device.name for device in invented.devices]
+    known = load_or_create(device_file, names)
+    slot = load_or_create(folder / "services.json", [settings.ingest_slot])[settings.ingest_slot]
+    write_private(slot_file, slot + "\n")
+
+    broker = Broker(
+        folder / "broker",
+        port=settings.mqtt_port if settings.mqtt_port and port_free(settings.mqtt_port) else 0,
+        credentials={**{name: known[name] for name in names}, settings.ingest_slot: slot},
+    )
+    broker.reserve()
+    api_port = free_port_from(settings.api_port)
+    env = {
+        "KRAJ_MQTT_HOST": "127.0.0.1",
+        "KRAJ_MQTT_PORT": str(broker.port),
+        "KRAJ_MQTT_USERNAME": settings.ingest_slot,
+        "KRAJ_MQTT_PASSWORD_FILE": str(slot_file),
+    }
+    logs = folder / "logs"
+    fleet = [sys.executable, "-m", "simulators", "--devices", str(devices), "--seed", str(seed)]
+    fleet += ["--interval", str(interval_s), "--credentials", str(device_file)]
+    units: list[tuple[str, Server]] = [
+        ("database", Prepared(database, lambda url: _prepare(url, invented))),
+        ("broker", broker),
+        *programs(
+            database.url,
+            logs=logs,
+            api_host=settings.api_host,
+            api_port=api_port,
+            metrics_port=settings.ingest_metrics_port,
+            env=env,
+        ),
+        ("fleet", Program(fleet, log=logs / "fleet.log", env=env)),
+    ]
+    page = f"http://{settings.api_host}:{api_port}/"
+    supervise(units, on_ready=lambda: _tell(invented, page, broker.port, str(logs)))
+
+
+def _prepare(url: str, invented: Region) -> None:
+    migrate(url)
+    towns = {town.name: town.title for town in invented.municipalities}
+    with psycopg.connect(url, autocommit=True) as connection:
+        register(connection, towns, [new_device(device) for device in invented.devices], datetime.now(UTC))
+
+
+def new_device(device: Device) -> NewDevice:
+    """A simulated device as it is registered."""
+    assets = {installed.channel: _asset(installed.asset) for installed in device.installed}
+    return NewDevice(name=device.name, municipality=device.municipality, assets=assets)
+
+
+def _asset(asset: Asset) -> NewAsset:
+    known = {
+        "street": asset.street,
+        "power_rated_w": asset.power_rated_w,
+        "cabinet": asset.cabinet,
+        "tilt_deg": asset.tilt_deg,
+        "azimuth_deg": asset.azimuth_deg,
+    }
+    return NewAsset(
+        kind=asset.kind,
+        label=asset.label,
+        latitude=asset.latitude,
+        longitude=asset.longitude,
+        metadata={name: value for name, value in known.items() if value is not None},
+    )
+
+
+def _tell(invented: Region, page: str, mqtt_port: int, logs: str) -> None:
+    towns = ", ".join(town.title for town in invented.municipalities)
+    typer.secho(f"\nKraj runs: {len(invented.devices)} simulated devices in {towns}.\n", fg="green", bold=True)
+    typer.echo(
+        f"  page     {page}\n"
+        f"           the map and the newest reading of each asset; readings arrive while you watch\n"
+        f"  API      {page}openapi.json\n"
+        f"  broker   127.0.0.1:{mqtt_port} (MQTT 5, a password per device)\n"
+        f"  logs     {logs}\n\n"
+        f"Try: kill -9 the process of ingest, the broker or the database. It comes back, and no reading that a\n"
+        f"device was told is stored gets lost. Ctrl-C stops everything; the next start goes on with the same data."
+    )

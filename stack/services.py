@@ -1,0 +1,172 @@
+"""The services of one machine under the supervisor: what ``kraj up`` runs, and what ``kraj demo`` builds on."""
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from kraj.errors import ConfigurationError
+from kraj.settings import Settings
+from kraj.store.migrate import migrate
+from stack.database import OWNER, EmbeddedPostgres
+from stack.process import free_port, port_free
+from stack.supervisor import Program, Server, Supervisor, kraj
+
+PORTS_TRIED = 20
+"""How far above the wanted port a free one is looked for."""
+
+
+class Prepared:
+    """An embedded database that is migrated, and filled if need be, as soon as it runs."""
+
+    def __init__(self, database: EmbeddedPostgres, prepare: Callable[[str], object]) -> None:
+        self.database = database
+        self._prepare = prepare
+
+    @property
+    def log(self) -> Path:
+        return self.database.log
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes] | None":
+        return self.database.process
+
+    def start(self) -> None:
+        self.database.start()
+        self._prepare(self.database.url())
+
+    def stop(self) -> None:
+        self.database.stop()
+
+
+def embedded(settings: Settings) -> EmbeddedPostgres:
+    """Return the embedded database of this installation, running or not."""
+    return EmbeddedPostgres(settings.state_dir / "database")
+
+
+def database_url(settings: Settings, role: str = OWNER) -> str:
+    """Return the URL of the database that the settings mean, for the role where the database is the embedded one."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    database = embedded(settings)
+    if not (database.data / "PG_VERSION").exists():
+        raise ConfigurationError(
+            "there is no database yet; set KRAJ_DATABASE_URL to a PostgreSQL of yours, or run `kraj up`, "
+            "which makes one, or `kraj demo`, which makes one with a simulated region"
+        )
+    return database.url(role)
+
+
+@contextmanager
+def running_database(settings: Settings) -> Generator[str]:
+    """Give the owner's URL of a database that runs: the embedded one is started for the while if need be."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    prepare_folder(settings.state_dir)
+    database = embedded(settings)
+    if database.runs():
+        yield database.url()
+    else:
+        with database:
+            yield database.url()
+
+
+def programs(
+    url: Callable[[str], str], *, logs: Path, api_host: str, api_port: int, metrics_port: int, env: dict[str, str]
+) -> list[tuple[str, Server]]:
+    """Return ingest and API, each with the database role that is its own."""
+    metrics_port = metrics_port or free_port()
+    ingest = {"KRAJ_DATABASE_URL": url("kraj_ingest"), "KRAJ_INGEST_METRICS_PORT": str(metrics_port)}
+    api = {"KRAJ_DATABASE_URL": url("kraj_api"), "KRAJ_API_HOST": api_host, "KRAJ_API_PORT": str(api_port)}
+    return [
+        (
+            "ingest",
+            Program(
+                kraj("ingest"),
+                log=logs / "ingest.log",
+                env={**env, **ingest},
+                ready=lambda: listens("127.0.0.1", metrics_port),
+            ),
+        ),
+        (
+            "api",
+            Program(kraj("api"), log=logs / "api.log", env={**env, **api}, ready=lambda: listens(api_host, api_port)),
+        ),
+    ]
+
+
+def up(settings: Settings) -> None:
+    """Run ingest and API on the configured broker and database until told to stop; migrate first.
+
+    Without KRAJ_DATABASE_URL the embedded database runs beside them.
+    """
+    units: list[tuple[str, Server]] = []
+    if settings.database_url is None:
+        database = embedded(settings)
+        units.append(("database", Prepared(database, migrate)))
+        url = database.url
+        prepare_folder(settings.state_dir)
+    else:
+        configured = settings.database_url.get_secret_value()
+        migrate(configured)
+
+        own = {"kraj_ingest": settings.ingest_database_url, "kraj_api": settings.api_database_url}
+
+        def url(role: str = OWNER) -> str:
+            secret = own.get(role)
+            return configured if secret is None else secret.get_secret_value()
+
+    if not port_free(settings.api_port):
+        raise ConfigurationError(f"port {settings.api_port} is taken; stop what listens there, or set KRAJ_API_PORT")
+    units += programs(
+        url,
+        logs=settings.state_dir / "logs",
+        api_host=settings.api_host,
+        api_port=settings.api_port,
+        metrics_port=settings.ingest_metrics_port,
+        env={},
+    )
+    broker = f"{settings.mqtt_host}:{settings.mqtt_port}"
+    page = f"http://{settings.api_host}:{settings.api_port}/"
+    supervise(units, on_ready=lambda: typer.echo(f"Kraj runs: page {page}, broker {broker}; Ctrl-C stops it."))
+
+
+def supervise(units: Sequence[tuple[str, Server]], *, on_ready: Callable[[], None]) -> None:
+    """Run the units until told to stop, saying on the terminal what dies and comes back."""
+    supervisor = Supervisor(tell=lambda line: typer.secho(line, fg="yellow", err=True))
+    asyncio.run(supervisor.run(units, on_ready=on_ready))
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a state folder that the servers' own accounts can pass through."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot make {folder} ({error.strerror}); set KRAJ_STATE_DIR to a folder that you may write to"
+        ) from error
+    if os.geteuid() == 0:
+        folder.chmod(folder.stat().st_mode | 0o011)
+
+
+def listens(host: str, port: int) -> bool:
+    """Tell whether something accepts connections there."""
+    try:
+        with socket.create_connection((host, port), 1.0):
+            return True
+    except OSError:
+        return False
+
+
+def free_port_from(wanted: int) -> int:
+    """Return the wanted port or the next one above it that is free."""
+    for port in range(wanted, wanted + PORTS_TRIED):
+        if port_free(port):
+            return port
+    raise ConfigurationError(f"the ports {wanted} to {wanted + PORTS_TRIED - 1} are all taken; set KRAJ_API_PORT")

@@ -1,0 +1,128 @@
+"""Real servers for the tests: two PostgreSQL versions, a fresh migrated database for each test, a broker."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from stack.broker import Broker
+from stack.database import OWNER, EmbeddedPostgres
+
+TEMPLATE = "kraj_template"
+
+
+def _open_folder() -> Path:
+    """Make a temporary folder that the servers' own accounts can reach, which pytest's ``tmp_path`` is not."""
+    folder = Path(tempfile.mkdtemp(prefix="kraj-"))
+    folder.chmod(0o711)
+    return folder
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that the servers' own accounts can reach."""
+    folder = _open_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """The PostgreSQL of the wheel, empty."""
+    yield from _serve(None)
+
+
+@pytest.fixture(scope="session")
+def postgres15() -> Iterator[EmbeddedPostgres]:
+    """The oldest PostgreSQL that we support, or the oldest that the system's packages have, empty."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    if not found:
+        pytest.fail("the system's PostgreSQL is missing; run `make setup` or `apt-get install postgresql`")
+    yield from _serve(found[0])
+
+
+def _serve(bin_dir: Path | None) -> Iterator[EmbeddedPostgres]:
+    folder = _open_folder()
+    with EmbeddedPostgres(folder, bin_dir=bin_dir, shared_buffers="64MB") as server:
+        yield server
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
+    return _with_template(postgres)
+
+
+@pytest.fixture(scope="session")
+def _migrated15(postgres15: EmbeddedPostgres) -> EmbeddedPostgres:
+    return _with_template(postgres15)
+
+
+def _with_template(server: EmbeddedPostgres) -> EmbeddedPostgres:
+    from kraj.store.migrate import migrate  # here, so that tests without a database do not need the store
+
+    _admin(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    migrate(server.url(database=TEMPLATE))
+    return server
+
+
+@pytest.fixture
+def database_role_url(_migrated: EmbeddedPostgres) -> Iterator[Callable[[str], str]]:
+    """A fresh migrated database: role → its URL."""
+    yield from _fresh(_migrated)
+
+
+@pytest.fixture
+def database_url(database_role_url: Callable[[str], str]) -> str:
+    """The owner's URL of a fresh migrated database (the same one as ``database_role_url``)."""
+    return database_role_url(OWNER)
+
+
+@pytest.fixture
+def database15_role_url(_migrated15: EmbeddedPostgres) -> Iterator[Callable[[str], str]]:
+    """A fresh migrated database on the oldest PostgreSQL: role → its URL."""
+    yield from _fresh(_migrated15)
+
+
+@pytest.fixture
+def database15_url(database15_role_url: Callable[[str], str]) -> str:
+    """The owner's URL of a fresh migrated database on the oldest PostgreSQL."""
+    return database15_role_url(OWNER)
+
+
+def _fresh(server: EmbeddedPostgres) -> Iterator[Callable[[str], str]]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+    _admin(server, create)
+    yield lambda role: server.url(role, database=name)
+    _admin(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _admin(server: EmbeddedPostgres, statement: sql.Composed) -> None:
+    with psycopg.connect(server.url(database="postgres"), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A broker without passwords."""
+    folder = _open_folder()
+    with Broker(folder, open=True) as server:
+        yield server
+    shutil.rmtree(folder)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail the run in CI when a test was skipped: there everything that a test needs is installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = len(reporter.stats.get("skipped", ())) if reporter is not None else 0
+    if os.environ.get("CI") == "true" and skipped and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        assert reporter is not None
+        reporter.write_line(f"CI: {skipped} skipped tests count as failed", red=True)

@@ -1,0 +1,73 @@
+"""Children die with their parent, and their logs stay within bounds."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kraj.errors import ConfigurationError
+from stack import process
+from stack.process import end, mortal, permits, rotate, service_account, spawn, tail
+
+
+def test_a_log_is_set_aside_while_its_child_writes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LOG_BYTES_MAX", 1000)
+    log = tmp_path / "child.log"
+    child = spawn(["sh", "-c", "while echo line; do sleep 0.001; done"], log=log, folder=tmp_path)
+    deadline = time.monotonic() + 10
+    while log.stat().st_size <= 1000:
+        assert time.monotonic() < deadline
+    rotate(log)
+    assert (tmp_path / "child.log.1").stat().st_size > 1000
+    while "line" not in tail(log):  # it writes to the emptied file, from its begin
+        assert time.monotonic() < deadline
+    child.kill()
+    child.wait()
+    assert log.read_bytes().startswith(b"line\n")
+
+
+def test_a_child_keeps_its_number_and_dies_with_its_parent(tmp_path: Path) -> None:
+    code = (
+        f"import subprocess, time; print(subprocess.Popen({mortal(['sleep', '60'])}).pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        deadline = time.monotonic() + 10
+        while child.name() != "sleep":
+            assert time.monotonic() < deadline
+        parent.kill()
+        assert not psutil.wait_procs([child], timeout=10)[1]
+
+
+def test_a_child_that_does_not_listen_is_killed_at_last(tmp_path: Path) -> None:
+    child = spawn(
+        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], log=tmp_path / "log", folder=tmp_path
+    )
+    deadline = time.monotonic() + 10
+    while "ready" not in tail(tmp_path / "log"):
+        assert time.monotonic() < deadline
+    end(child, (signal.SIGTERM, 0.2))
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_a_missing_setpriv_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="util-linux"):
+        mortal(["true"])
+
+
+def test_an_account_without_privileges_does_not_reach_a_closed_folder(open_folder: Path) -> None:
+    account = service_account("kraj-postgres")
+    if account is None:  # we are not root, and the services run as ourselves
+        assert permits(None, "-x", open_folder)
+        return
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    assert permits(account, "-x", open_folder)
+    assert not permits(account, "-w", open_folder)
+    assert not permits(account, "-x", closed / ".")
