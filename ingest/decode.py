@@ -1,0 +1,371 @@
+"""A batch of messages to columns, refusals, events and acknowledgements: pure, no clock, no I/O."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from ingest import device_messages
+from ingest.device_messages import DeviceMessage
+from ingest.flood import READINGS_PER_S_MAX, FloodGuard
+from ingest.routes import Route, Routes
+from kraj import topics, wire
+from kraj.errors import PayloadError
+from kraj.kinds import KINDS
+from kraj.metrics import COUNTER_MAX, Kind, Type
+from kraj.quarantine import PAYLOAD_BYTES_MAX, Rejection
+from kraj.readings import (
+    DAY_MS,
+    FUTURE_MINUTES_MAX,
+    PAST_DAYS_MAX,
+    Floats,
+    Ints,
+    Mask,
+    Readings,
+    implausible_bits,
+    spans,
+)
+from kraj.topics import Channel
+
+Message = tuple[str, bytes, int]
+"""Topic, payload, packet id."""
+READING_CHANNELS = (Channel.TELEMETRY, Channel.EVENT)
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a batch of messages says. ``routes`` is parallel to the messages; -1 is no known device."""
+
+    readings: list[Readings] = field(default_factory=list[Readings])
+    rejections: list[Rejection] = field(default_factory=list[Rejection])
+    device_messages: list[DeviceMessage] = field(default_factory=list[DeviceMessage])
+    unknown_keys: Counter[tuple[int, str]] = field(default_factory=Counter[tuple[int, str]])
+    epochs_missing: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    """(device_id, boot) without a known beginning, with the beginning that its newest reading suggests."""
+    routes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def received(self) -> int:
+        """Readings, as invariant 4 counts them: a message that cannot be read is one."""
+        return sum(len(r) for r in self.readings) + self.quarantined
+
+    @property
+    def quarantined(self) -> int:
+        return sum(not r.of_value for r in self.rejections)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Records of one kind on their way to columns."""
+
+    records: list[Any] = field(default_factory=list[Any])
+    message: list[int] = field(default_factory=list[int])
+    asset_id: list[int] = field(default_factory=list[int])
+    municipality_id: list[int] = field(default_factory=list[int])
+
+
+def decode(
+    messages: list[Message],
+    routes: Routes,
+    epochs: dict[tuple[int, int], int],
+    now_ms: int,
+    flood: FloodGuard | None = None,
+) -> Decoded:
+    """Decode a batch. Where ``epochs_missing`` comes back non-empty, look those up and decode again: the readings
+    without a clock are left out until then."""
+    work = _Decoding(messages, routes, epochs, now_ms)
+    patient = work.first_pass()
+    work.patient_pass(sorted(patient))
+    if flood is not None and not work.out.epochs_missing:
+        work.hold_floods(flood)
+    return work.out
+
+
+CORE_FIELDS = tuple(wire.CORE)
+TS, BOOT, SEQ, UPTIME_MS, CHANNEL = range(len(CORE_FIELDS))
+
+
+@cache
+def _getter(kind: Kind) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*CORE_FIELDS, *(m.name for m in kind.numeric))
+
+
+@cache
+def _places(kind: Kind) -> tuple[Ints, tuple[tuple[int, str, dict[str | None, float]], ...]]:
+    """Where the numeric metrics stand among the metrics, and the states with their codes."""
+    numeric = np.array([i for i, m in enumerate(kind.metrics) if m.type is not Type.STATE], np.int64)
+    states = tuple(
+        (i, m.name, {None: float("nan")} | {word: float(code) for code, word in enumerate(m.states)})
+        for i, m in enumerate(kind.metrics)
+        if m.type is Type.STATE
+    )
+    return numeric, states
+
+
+def _columns(kind: Kind, records: list[Any]) -> tuple[Floats, Floats, Ints]:
+    """Records to ``(core, values, quotes)``: shapes (n, 5), (n, metrics), (n,); absent is NaN.
+
+    ``quotes`` is how many quotation marks each record's JSON must have held if every key stood once.
+    """
+    numeric, states = _places(kind)
+    flat = np.array(list(map(_getter(kind), records)), np.float64)
+    core = flat[:, : len(CORE_FIELDS)]
+    values = np.empty((len(records), len(kind.metrics)))
+    values[:, numeric] = flat[:, len(CORE_FIELDS) :]
+    quotes = 2 * np.count_nonzero(~np.isnan(flat), axis=1)
+    for column, name, codes in states:
+        values[:, column] = [codes[getattr(record, name)] for record in records]
+        quotes += 4 * ~np.isnan(values[:, column])
+    quotes += np.array([0 if record.event is None else 4 for record in records])
+    return core, values, quotes
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """Whose the readings are; arrays parallel to them."""
+
+    asset_id: Ints
+    municipality_id: Ints
+    device_id: Ints
+
+
+class _Decoding:
+    """The passes over one batch."""
+
+    def __init__(
+        self, messages: list[Message], routes: Routes, epochs: dict[tuple[int, int], int], now_ms: int
+    ) -> None:
+        self._messages = messages
+        self._routes = routes
+        self._epochs = epochs
+        self._now_ms = now_ms
+        self.out = Decoded(routes=np.full(len(messages), -1, np.int64))
+
+    def first_pass(self) -> list[int]:
+        """Decode what is as expected, a whole kind at a time; return the positions of messages that are not."""
+        messages, routes = self._messages, self._routes
+        fast, patient = self._fast_records()
+        for kind, rows in fast.items():
+            message = np.array(rows.message, np.int64)
+            route = self.out.routes[message]
+            core, values, quotes = _columns(kind, rows.records)
+            # msgspec takes the last of two equal keys in silence; the number of quotes gives them away.
+            expected = np.bincount(message, quotes, len(messages))[message]
+            found = np.array([messages[m][1].count(b'"') for m in rows.message])
+            channel = core[:, CHANNEL]
+            odd = (found != expected) | (~np.isnan(channel) & (channel != routes.channel[route]))
+            odd |= (np.abs(values) >= COUNTER_MAX).any(axis=1)  # the float may stand for another whole number
+            if odd.any():
+                patient += np.unique(message[odd]).tolist()
+                keep = ~np.isin(message, message[odd])
+                core, values, message, route = core[keep], values[keep], message[keep], route[keep]
+            if len(message):
+                owners = _Owners(routes.asset_id[route], routes.municipality_id[route], routes.device_id[route])
+                self._accept(kind, core, values, message, owners)
+        return patient
+
+    def _fast_records(self) -> tuple[dict[Kind, _Rows], list[int]]:
+        """The hot loop: one lookup and one decode a message; whatever is unusual is left to the patient pass."""
+        fast: dict[str, _Rows] = {}
+        patient: list[int] = []
+        telemetry, of_message = self._routes.telemetry, self.out.routes
+        refusals = wire.FAST_PATH_REFUSALS
+        for position, (topic, payload, _) in enumerate(self._messages):
+            route = telemetry.get(topic)
+            if route is None or route.decode is None or route.only is None or len(payload) > PAYLOAD_BYTES_MAX:
+                patient.append(position)
+                continue
+            try:
+                found: Any = route.decode(payload)
+            except refusals:
+                patient.append(position)
+                continue
+            name = route.only.kind.name
+            rows = fast.get(name)
+            if rows is None:
+                rows = fast[name] = _Rows()
+            of_message[position] = route.index
+            if isinstance(found, wire.Record):
+                rows.records.append(found)
+                rows.message.append(position)
+            else:
+                rows.records.extend(found)
+                rows.message.extend([position] * len(found))
+        return {KINDS[name]: rows for name, rows in fast.items()}, patient
+
+    def patient_pass(self, positions: list[int]) -> None:
+        """Take the messages that surprised the fast path apart, one by one."""
+        slow: dict[str, _Rows] = {}
+        for position in positions:
+            try:
+                self._patient(position, slow)
+            except PayloadError as error:
+                self.out.rejections.append(Rejection(position, error.reason, str(error)))
+            except Exception as error:  # a fault of ours must not hold up the neighbours
+                self.out.rejections.append(Rejection(position, "internal", f"{type(error).__name__}: {error}"))
+        for kind_name, rows in slow.items():
+            core, values, _ = _columns(KINDS[kind_name], rows.records)
+            message = np.array(rows.message, np.int64)
+            owners = _Owners(
+                np.array(rows.asset_id, np.int64),
+                np.array(rows.municipality_id, np.int64),
+                self._routes.device_id[self.out.routes[message]],
+            )
+            self._accept(KINDS[kind_name], core, values, message, owners)
+
+    def _patient(self, position: int, slow: dict[str, _Rows]) -> None:
+        topic, payload, _ = self._messages[position]
+        known = self._routes.of_topic(topic)
+        if known is None:
+            self._unroutable(position)
+            return
+        route, channel = known
+        self.out.routes[position] = route.index
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise PayloadError("too_large", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX}")
+        if channel not in READING_CHANNELS:
+            self.out.device_messages.append(device_messages.read(position, route, channel, payload))
+        elif not route.targets:
+            self._refuse_readings(position, "not_installed", f"device {route.name} serves no asset")
+        else:
+            self._readings(position, route, channel, slow)
+
+    def _readings(self, position: int, route: Route, channel: Channel, slow: dict[str, _Rows]) -> None:
+        examined = wire.examine(self._messages[position][1], route.kind_of)
+        for refusal in examined.refusals:
+            self.out.rejections.append(
+                Rejection(position, refusal.reason, refusal.detail, refusal.boot, refusal.seq, refusal.metric)
+            )
+        for key in examined.unknown_keys:
+            self.out.unknown_keys[route.device_id, key] += 1
+        for kind, record in examined.records:
+            target = route.target(record.channel)
+            if target is None:
+                raise LookupError(f"channel {record.channel} lost between two looks")
+            rows = slow.setdefault(kind.name, _Rows())
+            rows.records.append(record)
+            rows.message.append(position)
+            rows.asset_id.append(target.asset_id)
+            rows.municipality_id.append(target.municipality_id)
+            if channel is Channel.EVENT and record.event is not None:
+                self.out.device_messages.append(device_messages.event(position, route, record))
+
+    def _unroutable(self, position: int) -> None:
+        """Say why a topic leads nowhere."""
+        topic, payload, _ = self._messages[position]
+        parsed = topics.parse(topic)
+        route = self._routes.by_name.get(parsed.device)
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise PayloadError("too_large", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX}")
+        if route is None:
+            reason, detail = "unknown_device", f"device {parsed.device} of {parsed.municipality}"
+        elif route.municipality != parsed.municipality:
+            reason = "municipality"
+            detail = f"{parsed.device} was enrolled in {route.municipality}, not {parsed.municipality}"
+        else:
+            reason, detail = "suspended", f"device {parsed.device}"
+        if parsed.channel not in READING_CHANNELS:
+            raise PayloadError(reason, detail)
+        self._refuse_readings(position, reason, detail)
+
+    def _refuse_readings(self, position: int, reason: str, detail: str) -> None:
+        """Refuse every reading of a message that is kept whole in quarantine; each is acknowledged by its number."""
+        marks = wire.marks(self._messages[position][1]) or [wire.Mark()]
+        self.out.rejections += [Rejection(position, reason, detail, mark.boot, mark.seq) for mark in marks]
+
+    def _accept(self, kind: Kind, core: Floats, values: Floats, message: Ints, owners: _Owners) -> None:
+        """Check times and spans; what is good goes to ``out.readings``, the rest to ``out.rejections``."""
+        ts, boot, seq = core[:, TS], core[:, BOOT], core[:, SEQ]
+        refuse = _Refuser(message, boot, seq, self.out.rejections)
+        waiting = np.zeros(len(ts), bool)
+        if np.isnan(ts).any():
+            ts, waiting = self._times_without_clock(core, owners.device_id)
+        wrong = self._wrong_times(ts, refuse, waiting)
+        keep = ~(wrong | waiting)
+        _check_values(kind, values, keep, refuse)
+        readings = Readings(
+            kind,
+            owners.asset_id,
+            owners.municipality_id,
+            np.where(keep, ts, 0).astype(np.int64),
+            np.where(np.isnan(seq), 0, seq).astype(np.int64),
+            np.where(np.isnan(boot), -1, boot).astype(np.int64),
+            values,
+            implausible_bits(kind, values),
+            message,
+        )
+        self.out.readings.append(readings if keep.all() else readings.take(keep))
+
+    def _wrong_times(self, ts: Floats, refuse: "_Refuser", waiting: Mask) -> Mask:
+        past, future = self._now_ms - PAST_DAYS_MAX * DAY_MS, self._now_ms + FUTURE_MINUTES_MAX * 60_000
+        missing, early, late = np.isnan(ts) & ~waiting, ts < past, ts > future
+        for row in np.flatnonzero(missing):
+            refuse(int(row), "time_missing", "neither ts nor boot with uptime_ms")
+        for row in np.flatnonzero(early):
+            refuse(int(row), "time_past", f"ts is {ts[row]:.0f}")
+        for row in np.flatnonzero(late):
+            refuse(int(row), "time_future", f"ts is {ts[row]:.0f}")
+        return missing | early | late
+
+    def _times_without_clock(self, core: Floats, device_id: Ints) -> tuple[Floats, Mask]:
+        """Times where the device has none: the beginning of its boot plus its uptime. And the rows whose boot was not
+        met before: as far as we can know it began its newest reading's uptime ago."""
+        ts, boot, uptime = core[:, TS].copy(), core[:, BOOT], core[:, UPTIME_MS]
+        waiting = np.zeros(len(ts), bool)
+        missing = self.out.epochs_missing
+        for row in np.flatnonzero(np.isnan(ts) & ~np.isnan(boot) & ~np.isnan(uptime)):
+            key = (int(device_id[row]), int(boot[row]))
+            epoch = self._epochs.get(key)
+            if epoch is None:
+                suggested = self._now_ms - int(uptime[row])
+                missing[key] = min(suggested, missing.get(key, suggested))
+                waiting[row] = True
+            else:
+                ts[row] = epoch + uptime[row]
+        return ts, waiting
+
+    def hold_floods(self, flood: FloodGuard) -> None:
+        """Take the readings beyond a device's allowance out again."""
+        out = self.out
+        for position, readings in enumerate(out.readings):
+            route = out.routes[readings.message]
+            excess = flood.excess(self._routes.device_id[route], self._now_ms)
+            if excess.any():
+                refuse = _Refuser(readings.message, readings.boot, readings.seq, out.rejections)
+                for row in np.flatnonzero(excess):
+                    refuse(int(row), "flood", f"more than {READINGS_PER_S_MAX:.0f} readings a second")
+                out.readings[position] = readings.take(~excess)
+
+
+class _Refuser:
+    """Adds rejections of rows, with the numbers that the rows carry."""
+
+    def __init__(self, message: Ints, boot: Floats | Ints, seq: Floats | Ints, rejections: list[Rejection]) -> None:
+        self._message, self._boot, self._seq, self._rejections = message, boot, seq, rejections
+
+    def __call__(self, row: int, reason: str, detail: str, metric: str | None = None) -> None:
+        boot, seq = self._boot[row], self._seq[row]
+        number = None if np.isnan(boot) or boot < 0 else int(boot)
+        self._rejections.append(
+            Rejection(int(self._message[row]), reason, detail, number, None if np.isnan(seq) else int(seq), metric)
+        )
+
+
+def _check_values(kind: Kind, values: Floats, keep: Mask, refuse: _Refuser) -> None:
+    """Blank what is impossible or not whole, and say so; in rows that are kept."""
+    low, high = spans(kind)
+    impossible = ((values < low) | (values > high)) & keep[:, None]
+    whole = np.array([m.type.whole for m in kind.metrics])
+    fraction = whole & (values != np.floor(values)) & ~np.isnan(values) & ~impossible & keep[:, None]
+    for row, column in np.argwhere(impossible).tolist():
+        metric = kind.metrics[column]
+        span = f"possible are {metric.possible[0]:g} to {metric.possible[1]:g}"
+        refuse(row, "value_impossible", f"{metric.name} is {values[row, column]:g}; {span}", metric.name)
+    for row, column in np.argwhere(fraction).tolist():
+        name = kind.metrics[column].name
+        refuse(row, "value_type", f"{name} must be a whole number, found {values[row, column]:g}", name)
+    values[impossible | fraction] = np.nan

@@ -1,0 +1,376 @@
+"""Messages in, transactions out, acknowledgements back: batches by size and linger, committed in order."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import structlog
+
+from ingest import acks
+from ingest.counters import Counters
+from ingest.database import BACKOFF_S, Database
+from ingest.decode import Decoded, Message, decode
+from ingest.flood import FloodGuard
+from ingest.routes import Routes
+from ingest.session import Link
+from kraj.errors import KrajError, UnavailableError
+from kraj.quarantine import PAYLOAD_BYTES_MAX, PAYLOAD_KEPT_BYTES_OVERSIZED
+from kraj.store import slot
+from kraj.store.batch import Batch, EventRow, Outcome, RegistryChangedError, StatusRow
+from kraj.store.quarantine import Quarantined
+from kraj.store.write import Writer
+
+INBOX_BYTES_MAX = 32 << 20
+"""Beyond this the socket is not read: the window counts messages, and 10,000 of them could be 640 MB."""
+INBOX_MESSAGES_MAX = 100_000
+"""Likewise: the window does not count messages that came with QoS 0. More than the largest window."""
+BATCH_BYTES_MAX = 4 << 20
+"""Payload bytes of a batch: about 7,000 lamp readings, which commit in some 50 ms."""
+EPOCHS_MAX = 200_000
+"""Beginnings of boots kept in memory; beyond it they are read from the database again."""
+
+log: Any = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One batch on its way: the messages as they came, and what they decode to under one registry version."""
+
+    link: Link
+    messages: list[Message]
+    since: float
+    now_ms: int
+    routes: Routes
+    decoded: Decoded = field(default_factory=Decoded)
+    writer: Writer | None = None
+    """Whose view of ``boot_epoch`` it was decoded with."""
+    epochs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    """Beginnings of boots that this batch is the first to tell."""
+    batch: Batch | None = None
+
+
+class Pipeline:
+    """Holds what has come in and is not yet committed; ``inbox`` is fed by the session, ``run`` does the rest."""
+
+    def __init__(
+        self,
+        database: Database,
+        counters: Counters,
+        clock: Callable[[], float],
+        *,
+        batch_messages: int,
+        linger_s: float,
+        acknowledge_devices: bool = True,
+    ) -> None:
+        self._database = database
+        self._counters = counters
+        self._clock = clock
+        self._batch_messages = batch_messages
+        self._linger_s = linger_s
+        self._acknowledge_devices = acknowledge_devices
+        self._inbox: deque[tuple[Link, list[Message], float]] = deque()
+        self._waiting = 0
+        self._unfinished = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._bytes = 0
+        self._paused: set[Link] = set()
+        self._arrived = asyncio.Event()
+        self._full = asyncio.Event()
+        self._decoded: asyncio.Queue[_Work] = asyncio.Queue(1)
+        self._in_flight = 0
+        self._routes: Routes | None = None
+        self._writer: Writer | None = None
+        self._epochs: dict[tuple[int, int], int] = {}
+        """As ``_writer`` sees them; should the slot have been somebody else's, they are read again."""
+        self._overcounted = 0
+        self._draining = False
+        self._flood = FloodGuard()
+        self._last_write = clock()
+
+    def inbox(self, link: Link, messages: list[Message]) -> None:
+        """Take what one read of the socket brought."""
+        self._inbox.append((link, messages, self._clock()))
+        self._waiting += len(messages)
+        self._unfinished += len(messages)
+        self._idle.clear()
+        self._bytes += sum(len(payload) for _, payload, _ in messages)
+        self._arrived.set()
+        if self._waiting >= self._batch_messages or self._bytes >= BATCH_BYTES_MAX:
+            self._full.set()
+        if (self._bytes > INBOX_BYTES_MAX or self._waiting > INBOX_MESSAGES_MAX) and link not in self._paused:
+            self._paused.add(link)
+            link.pause_reading()
+            log.warning("inbox is full, reading no further", messages=self._waiting, bytes=self._bytes)
+
+    async def run(self) -> None:
+        """Decode and commit until cancelled. Raises ``ConfigurationError`` where that is what stands in the way."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._decode_batches())
+                tasks.create_task(self._commit_batches())
+                tasks.create_task(self._heartbeat())
+        except BaseExceptionGroup as group:
+            known = group.subgroup(KrajError)
+            if known is None:
+                raise
+            raise known.exceptions[0] from group
+
+    async def drain(self) -> None:
+        """Return when everything taken in is committed and acknowledged; links that are paused stay so."""
+        self._draining = True
+        await self._idle.wait()
+
+    async def _decode_batches(self) -> None:
+        while True:
+            await self._arrived.wait()
+            wait = self._inbox[0][2] + self._linger_s - self._clock()
+            if wait > 0 and not self._full.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._full.wait()
+            link, messages, since = self._cut()
+            if self._routes is None:
+                await self._with_database(self._load_routes)
+            now_ms = int(datetime.now(UTC).timestamp() * 1000)
+            work = _Work(link, messages, since, now_ms, self._known_routes, writer=self._writer)
+            await self._prepare(work)
+            await self._decoded.put(work)
+
+    def _cut(self) -> tuple[Link, list[Message], float]:
+        """The oldest messages up to a batch, all from one connection."""
+        link, _, since = self._inbox[0]
+        messages: list[Message] = []
+        size = 0
+        while self._inbox and self._inbox[0][0] is link:
+            if messages and (len(messages) >= self._batch_messages or size >= BATCH_BYTES_MAX):
+                break
+            chunk = self._inbox.popleft()[1]
+            messages += chunk
+            size += sum(len(payload) for _, payload, _ in chunk)
+        self._waiting -= len(messages)
+        self._bytes -= size
+        self._counters.waiting.set(self._waiting)
+        if not self._inbox:
+            self._arrived.clear()
+        if self._waiting < self._batch_messages and self._bytes < BATCH_BYTES_MAX:
+            self._full.clear()
+        if self._bytes <= INBOX_BYTES_MAX // 2 and self._waiting <= INBOX_MESSAGES_MAX // 2 and not self._draining:
+            for paused in self._paused:
+                paused.resume_reading()
+            self._paused.clear()
+        self._counters.messages.inc(len(messages))
+        return link, messages, since
+
+    async def _prepare(self, work: _Work) -> None:
+        """Decode, with the registry as we know it and with the beginnings of boots that are asked for."""
+        work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms, self._flood)
+        while work.decoded.epochs_missing:
+            await self._with_database(lambda writer: self._find_epochs(work, writer))
+            work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms, self._flood)
+        self._received(work.decoded.received)
+
+    async def _decode_again(self, work: _Work, writer: Writer) -> None:
+        """The registry has changed, or the slot may have been somebody else's."""
+        before = work.decoded.received
+        work.routes = self._known_routes
+        if work.writer is not writer:
+            work.writer, work.epochs = writer, {}
+        work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms)
+        while work.decoded.epochs_missing:
+            await self._find_epochs(work, writer)
+            work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms)
+        self._received(work.decoded.received - before)
+        work.batch = self._batch(work, work.batch.batch_id if work.batch else await writer.next_batch_id())
+
+    def _received(self, readings: int) -> None:
+        """Count what was decoded. Decoding again may give fewer readings, and a counter cannot fall: then those counted
+        too many stay in flight until others take their place."""
+        self._in_flight += readings
+        self._overcounted -= readings
+        if self._overcounted < 0:
+            self._counters.received.inc(-self._overcounted)
+            self._overcounted = 0
+        self._counters.in_flight.set(self._in_flight + self._overcounted)
+
+    @property
+    def _known_routes(self) -> Routes:
+        if self._routes is None:
+            raise RuntimeError("routes are loaded before decoding")
+        return self._routes
+
+    async def _load_routes(self, writer: Writer) -> None:
+        self._meet(writer)
+        self._routes = await self._database.routes()
+        log.info("registry read", version=self._routes.version, devices=len(self._routes.all))
+
+    async def _find_epochs(self, work: _Work, writer: Writer) -> None:
+        self._meet(writer)
+        missing = work.decoded.epochs_missing
+        known = await writer.epochs(set(missing))
+        if len(self._epochs) > EPOCHS_MAX:
+            self._epochs.clear()
+        new = {key: epoch for key, epoch in missing.items() if key not in known}
+        work.epochs |= new
+        self._epochs |= known | new
+
+    def _meet(self, writer: Writer) -> None:
+        if writer is not self._writer:
+            self._writer, self._epochs = writer, {}
+
+    async def _with_database(self, action: Callable[[Writer], Awaitable[None]]) -> None:
+        """Run an action that reads the database, again and again until it succeeds."""
+        pause = BACKOFF_S[0]
+        while True:
+            try:
+                async with self._database.writer() as writer:
+                    await action(writer)
+            except UnavailableError as error:
+                log.warning("database away", error=str(error).strip(), retry_in_s=round(pause, 1))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, BACKOFF_S[1])
+            else:
+                return
+
+    async def _commit_batches(self) -> None:
+        while True:
+            work = await self._decoded.get()
+            started = self._clock()
+            outcome = await self._commit(work)
+            self._last_write = self._clock()
+            self._counters.commit_s.observe(self._last_write - started)
+            self._count(work.decoded, outcome)
+            await self._acknowledge(work, outcome)
+            self._counters.ack_s.observe(self._clock() - work.since)
+            self._unfinished -= len(work.messages)
+            if not self._unfinished:
+                self._idle.set()
+
+    async def _commit(self, work: _Work) -> Outcome:
+        """Try until it is committed. Our own trouble never becomes the device's loss."""
+        pause = BACKOFF_S[0]
+        while True:
+            try:
+                async with self._database.writer() as writer:
+                    return await self._write(work, writer)
+            except RegistryChangedError:
+                await self._with_database(self._load_routes)
+            except UnavailableError as error:
+                self._counters.retries.labels("commit").inc()
+                log.warning("commit failed, holding the batch", error=str(error).strip(), retry_in_s=round(pause, 1))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, BACKOFF_S[1])
+
+    async def _write(self, work: _Work, writer: Writer) -> Outcome:
+        self._meet(writer)
+        batch = work.batch
+        if batch is not None and batch.outcome is not None and await writer.is_committed(batch.batch_id):
+            return batch.outcome
+        if work.writer is not writer or work.routes is not self._known_routes:
+            await self._decode_again(work, writer)
+        batch = work.batch
+        if batch is None:
+            batch = work.batch = self._batch(work, await writer.next_batch_id())
+        return await writer.write(batch, self._in_flight - work.decoded.received)
+
+    def _batch(self, work: _Work, batch_id: int) -> Batch:
+        decoded, messages, routes = work.decoded, work.messages, work.routes
+
+        def quarantined(message: int, reason: str, detail: str, metric: str | None) -> Quarantined:
+            topic, payload, _ = messages[message]
+            index = int(decoded.routes[message])
+            route = routes.all[index] if index >= 0 else None
+            kept = payload if len(payload) <= PAYLOAD_BYTES_MAX else payload[:PAYLOAD_KEPT_BYTES_OVERSIZED]
+            return Quarantined(
+                topic=topic[:300],
+                source=route.name if route else _source(topic),
+                municipality_id=route.municipality_id if route else None,
+                device_id=route.device_id if route else None,
+                reason=reason,
+                detail=detail,
+                metric=metric,
+                payload=kept,
+                payload_bytes=len(payload),
+            )
+
+        return Batch(
+            batch_id=batch_id,
+            registry_version=routes.version,
+            at=datetime.fromtimestamp(work.now_ms / 1000, UTC),
+            readings=decoded.readings,
+            blame=lambda message, detail: quarantined(message, "database", detail, None),
+            quarantined=[quarantined(r.message, r.reason, r.detail, r.metric) for r in decoded.rejections],
+            readings_quarantined=decoded.quarantined,
+            received=decoded.received,
+            statuses=[
+                StatusRow(m.route.device_id, m.status.online, m.status.boot, m.status.firmware, m.status.reset)
+                for m in decoded.device_messages
+                if m.status is not None
+            ],
+            events=[
+                EventRow(m.route.device_id, m.route.municipality_id, str(m.channel), m.body, m.message)
+                for m in decoded.device_messages
+            ],
+            epochs=work.epochs,
+            unknown_keys=dict(decoded.unknown_keys),
+        )
+
+    def _count(self, decoded: Decoded, outcome: Outcome) -> None:
+        counters = self._counters
+        counters.committed.inc(outcome.committed)
+        counters.duplicate.inc(outcome.duplicates)
+        for rejection in decoded.rejections:
+            family = counters.values_quarantined if rejection.of_value else counters.quarantined
+            family.labels(rejection.reason).inc()
+        if outcome.refused:
+            counters.quarantined.labels("database").inc(len(outcome.refused))
+        counters.not_stored.inc(len(outcome.not_stored))
+        counters.events.inc(len(decoded.device_messages))
+        counters.unknown_keys.inc(decoded.unknown_keys.total())
+        counters.batches.inc()
+        self._in_flight -= decoded.received
+        counters.in_flight.set(self._in_flight + self._overcounted)
+
+    async def _acknowledge(self, work: _Work, outcome: Outcome) -> None:
+        """First the devices, then the broker: should we die in between, the broker sends again."""
+        link = work.link
+        if not link.is_open:
+            return
+        if self._acknowledge_devices:
+            first = len(work.decoded.rejections)
+            refused = {first + n: (readings, row) for n, (readings, row, _) in enumerate(outcome.refused)}
+            lost = set(outcome.not_stored)
+            rows = [refused[position] for position in lost & refused.keys()]
+            data, count = acks.ack_packets(work.messages, work.decoded, work.routes, lost, rows)
+            if count:
+                link.publish(data)
+                self._counters.acks.inc(count)
+        ids = np.array([packet_id for _, _, packet_id in work.messages if packet_id], np.uint16)
+        link.acknowledge(ids)
+        await link.writable()
+
+    async def _heartbeat(self) -> None:
+        """Take the slot at the start, keep it alive between batches."""
+        while True:
+            if self._writer is None or self._clock() - self._last_write >= slot.HEARTBEAT_S / 2:
+                await self._with_database(self._beat)
+            await asyncio.sleep(slot.HEARTBEAT_S / 2)
+
+    async def _beat(self, writer: Writer) -> None:
+        self._meet(writer)
+        now = datetime.now(UTC)
+        if self._routes is None:
+            await self._load_routes(writer)
+        await writer.idle(now, self._in_flight)
+        await writer.make_partitions_ahead(now)
+        self._last_write = self._clock()
+
+
+def _source(topic: str) -> str:
+    parts = topic.split("/")
+    return parts[2][:63] if len(parts) == 4 else "?"

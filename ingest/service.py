@@ -1,0 +1,130 @@
+"""The ingest process: settings in, session and pipeline wired together, SIGTERM drains."""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import structlog
+from prometheus_client import start_http_server
+
+from ingest.counters import Counters
+from ingest.database import Database
+from ingest.pipeline import Pipeline
+from ingest.resend import grant_resends
+from ingest.session import Credentials, Link, connect, keep_session
+from kraj import topics
+from kraj.errors import ConfigurationError
+from kraj.settings import Settings
+
+DRAIN_S_MAX = 10.0
+"""On SIGTERM what is in flight gets this long; what is left the broker sends again to whoever comes next."""
+GC_THRESHOLDS = (50_000, 20, 100)
+"""A batch allocates thousands of tuples and no cycles; at Python's own 700 the collector would walk the routes of all
+devices again and again."""
+
+log: Any = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Run until SIGTERM or Ctrl-C."""
+    configure_logs(settings.log_format)
+    if settings.database_url is None:
+        raise ConfigurationError("ingest needs KRAJ_DATABASE_URL; `kraj demo` sets it for its embedded database")
+    asyncio.run(serve(settings, settings.database_url.get_secret_value()))
+
+
+def configure_logs(log_format: str) -> None:
+    """Structured lines on standard error: for people, or JSON."""
+    last: Any = (
+        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+async def serve(settings: Settings, database_url: str) -> None:
+    """Ingest until told to stop."""
+    gc.set_threshold(*GC_THRESHOLDS)
+    counters = Counters()
+    password = _password(settings)
+    try:
+        server, _ = start_http_server(settings.ingest_metrics_port, "127.0.0.1", counters.registry)
+    except OSError as error:
+        raise ConfigurationError(
+            f"KRAJ_INGEST_METRICS_PORT={settings.ingest_metrics_port}: {error.strerror}"
+        ) from error
+    log.info("metrics", address=f"http://127.0.0.1:{server.server_port}/metrics")
+    database = Database(database_url, settings.ingest_slot, time.monotonic, counters)
+    pipeline = Pipeline(
+        database,
+        counters,
+        time.monotonic,
+        batch_messages=settings.ingest_batch_messages,
+        linger_s=settings.ingest_linger_ms / 1000,
+        acknowledge_devices=settings.ingest_acknowledge_devices,
+    )
+    link: Link | None = None
+
+    digested_before = 0
+
+    def connected(new: Link | None) -> None:
+        nonlocal link, digested_before
+        digested_before += link.digested if link else 0
+        link = new
+        counters.broker_up.set(0 if new is None else 1)
+
+    counters.digested.set_function(lambda: digested_before + (link.digested if link else 0))
+    counters.broker_lag_s.set_function(lambda: link.digest_s if link else 0.0)
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    who = Credentials(settings.mqtt_host, settings.mqtt_port, settings.ingest_slot, settings.mqtt_username, password)
+    work = asyncio.create_task(pipeline.run())
+    connect_once = partial(connect, who, settings.ingest_window, topics.subscriptions(), pipeline.inbox)
+    session = asyncio.create_task(keep_session(connect_once, connected, database.held.wait))
+    waiter = asyncio.create_task(stop.wait())
+    resends = asyncio.create_task(grant_resends(database, lambda: link))
+    try:
+        done, _ = await asyncio.wait([work, session, waiter], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        log.info("stopping: committing what is in flight")
+        if link is not None:
+            link.pause_reading()
+        try:
+            async with asyncio.timeout(DRAIN_S_MAX):
+                await pipeline.drain()
+        except TimeoutError:
+            log.warning("not everything could be committed in time; the broker will send it again")
+    finally:
+        tasks = (resends, session, work, waiter)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await database.close()
+        server.shutdown()
+        server.server_close()
+
+
+def _password(settings: Settings) -> str | None:
+    if settings.mqtt_password_file is None:
+        return None
+    try:
+        return settings.mqtt_password_file.read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"KRAJ_MQTT_PASSWORD_FILE: {settings.mqtt_password_file}: {error.strerror}") from error
