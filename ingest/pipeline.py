@@ -29,8 +29,8 @@ INBOX_BYTES_MAX = 32 << 20
 """Beyond this the socket is not read: the window counts messages, and 10,000 of them could be 640 MB."""
 INBOX_MESSAGES_MAX = 100_000
 """Likewise: the window does not count messages that came with QoS 0. More than the largest window."""
-BATCH_BYTES_MAX = 4 << 20
-"""Payload bytes of a batch: about 7,000 lamp readings, which commit in some 50 ms."""
+BATCH_BYTES_MAX = 2 << 20
+"""Payload bytes of a batch: about 3,500 lamp readings, which commit in some 40 ms."""
 EPOCHS_MAX = 200_000
 """Beginnings of boots kept in memory; beyond it they are read from the database again."""
 

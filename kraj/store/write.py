@@ -19,7 +19,7 @@ from kraj.store import copy
 from kraj.store.batch import Batch, EventRow, Outcome, RegistryChangedError, StatusRow
 from kraj.store.beside import write_beside
 from kraj.store.connection import REFUSALS, Connection, translated
-from kraj.store.latest import LatestRows
+from kraj.store.latest import SHARDS, LatestRows, Rows
 from kraj.store.partitions import Partitions
 from kraj.store.schema import columns
 
@@ -45,6 +45,9 @@ class Writer:
         self._latest = LatestRows()
         self._latest_at = clock()
         self._latest_batch_id = 0
+        self._latest_shards = [0] * SHARDS
+        """Up to which batch each shard of ``latest`` is written."""
+        self._shard = 0
         self._partitions = Partitions(connection)
         self._staged: set[str] = set()
 
@@ -78,6 +81,7 @@ class Writer:
                 self._grow(rows[:, 0])
                 self._newest_ms[rows[:, 0]] = np.maximum(self._newest_ms[rows[:, 0]], rows[:, 1])
             await connection.execute("UPDATE slot SET latest_batch_id = %s WHERE slot_id = %s", [last, self._slot_id])
+        self._latest_batch_id, self._latest_shards = last, [last] * SHARDS
 
     async def next_batch_id(self) -> int:
         """A number drawn before the transaction, so that afterwards the batch row tells whether it took place."""
@@ -130,26 +134,28 @@ class Writer:
                 fresh.append(new)
             await write_beside(connection, batch, outcome, careful=careful)
             outcome.committed = sum(len(new) for new in fresh)
-            flush = self._clock() - self._latest_at >= LATEST_EVERY_S
-            if flush:
-                await self._latest.write(connection, fresh, batch.batch_id)
+            rest: Rows | None = None
+            if self._clock() - self._latest_at >= LATEST_EVERY_S / SHARDS:
+                rest = await self._latest.write(connection, fresh, batch.batch_id, self._shard)
             batch.outcome = outcome
-            await connection.execute(self._closing(batch, outcome, in_flight, flush=flush), prepare=False)
+            closing = self._closing(batch, outcome, in_flight, flushed=rest is not None)
+            await connection.execute(closing, prepare=False)
         except BaseException as error:
             if not connection.closed:
                 await connection.rollback()
             if not careful and isinstance(error, REFUSALS) and not connection.closed:
                 raise _RefusedError from error
             raise
-        self._committed(fresh, batch.batch_id, flushed=flush)
+        self._committed(fresh, batch.batch_id, rest)
         return outcome
 
-    def _closing(self, batch: Batch, outcome: Outcome, in_flight: int, *, flush: bool) -> bytes:
+    def _closing(self, batch: Batch, outcome: Outcome, in_flight: int, *, flushed: bool) -> bytes:
         """Totals, the batch row and COMMIT in one round trip; only our own integers and time are written into it."""
         committed = outcome.committed
         values = sum(q.metric is not None for q in batch.quarantined)
         quarantined = batch.readings_quarantined + len(outcome.refused)  # an event is not a reading
-        latest = f", latest_batch_id = {batch.batch_id}" if flush else ""
+        others = (done for shard, done in enumerate(self._latest_shards) if shard != self._shard)
+        latest = f", latest_batch_id = {min(batch.batch_id, *others)}" if flushed else ""
         at = batch.at.astimezone(UTC).isoformat()
         return (
             f"UPDATE slot SET received = received + {batch.received}, committed = committed + {committed},"  # noqa: S608
@@ -246,28 +252,30 @@ class Writer:
             more = np.full(max(need, 2 * len(self._newest_ms)) - len(self._newest_ms), NEVER_MS, np.int64)
             self._newest_ms = np.concatenate([self._newest_ms, more])
 
-    def _committed(self, fresh: list[Readings], batch_id: int, *, flushed: bool) -> None:
+    def _committed(self, fresh: list[Readings], batch_id: int, rest: Rows | None) -> None:
         for new in fresh:
             np.maximum.at(self._newest_ms, new.asset_id, new.ts_ms)
         self._latest_batch_id = batch_id
-        if flushed:
-            self._latest.clear()
-            self._latest_at = self._clock()
-        else:
+        if rest is None:
             self._latest.add(fresh, batch_id)
+        else:
+            self._latest.keep(rest)
+            self._latest_shards[self._shard] = batch_id
+            self._shard = (self._shard + 1) % SHARDS
+            self._latest_at = self._clock()
 
     async def idle(self, at: datetime, in_flight: int) -> None:
         """Between batches: the slot's heartbeat, and ``latest`` where it is behind."""
         with translated(self._connection):
             async with self._connection.transaction():
-                if self._latest:
-                    await self._latest.write(self._connection, [], self._latest_batch_id)
+                await self._latest.write(self._connection, [], self._latest_batch_id)
                 await self._connection.execute(
                     "UPDATE slot SET heartbeat_at = %s, in_flight = %s,"
                     " latest_batch_id = greatest(latest_batch_id, %s) WHERE slot_id = %s",
                     [at, in_flight, self._latest_batch_id, self._slot_id],
                 )
-        self._latest.clear()
+        self._latest.keep({})
+        self._latest_shards = [self._latest_batch_id] * SHARDS
         self._latest_at = self._clock()
 
 

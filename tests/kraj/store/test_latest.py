@@ -11,7 +11,7 @@ from kraj.errors import UnavailableError
 from kraj.kinds import CABINET, KINDS
 from kraj.metrics import Kind
 from kraj.readings import Readings
-from kraj.store.latest import joined, newest
+from kraj.store.latest import SHARDS, joined, newest
 from kraj.store.write import LATEST_EVERY_S, RegistryChangedError
 from tests.kraj.store.desk import Desk
 from tests.kraj.store.samples import AT, AT_MS, KIND_READINGS, of_kind, readings_of
@@ -46,7 +46,7 @@ TWO_OF_A_KIND = st.sampled_from(list(KINDS.values())).flatmap(
 @settings(max_examples=40)
 def test_joined_readings_are_both_one_behind_the_other(two: tuple[Readings, Readings]) -> None:
     first, second = two
-    both = joined(first, second)
+    both = joined([first, second])
     assert keys(both) == keys(first) + keys(second)
     np.testing.assert_array_equal(both.values, np.concatenate([first.values, second.values]))
 
@@ -55,12 +55,26 @@ def latest(desk: Desk, table: str = "latest_lamp") -> list[Key]:
     return desk.keys(table)
 
 
-async def test_latest_follows_with_the_first_flush_and_not_before(desk: Desk) -> None:
-    await desk.write(of_kind([(1, AT_MS, 1)]))
+async def test_latest_follows_within_a_second_and_not_before(desk: Desk) -> None:
+    await desk.write(of_kind([(asset, AT_MS, 1) for asset in range(1, 9)]))
     assert latest(desk) == []
-    desk.seconds[0] += LATEST_EVERY_S
-    await desk.write(of_kind([(1, AT_MS + 5, 2), (1, AT_MS + 4, 9), (2, AT_MS, 1)]))
-    assert latest(desk) == [(1, AT_MS + 5, 2), (2, AT_MS, 1)]
+    assert desk.one("SELECT latest_batch_id FROM slot") == (0,)
+    for turn in range(1, SHARDS + 1):
+        desk.seconds[0] += LATEST_EVERY_S / SHARDS
+        await desk.write(of_kind([(9, AT_MS + turn, turn)]))
+        assert len(latest(desk)) >= 2 * turn, "a quarter of the assets each time"
+    assert [row for row in latest(desk) if row[0] < 9] == [(asset, AT_MS, 1) for asset in range(1, 9)]
+
+
+async def test_a_crash_between_turns_loses_no_turn(desk: Desk) -> None:
+    assets = [(asset, AT_MS, 1) for asset in range(1, 9)]
+    await desk.write(of_kind(assets))
+    desk.seconds[0] += LATEST_EVERY_S / SHARDS
+    await desk.write(of_kind([(9, AT_MS, 1)]))
+    assert 0 < len(latest(desk)) < 9
+    desk.terminate()
+    await desk.restart()
+    assert latest(desk) == [*assets, (9, AT_MS, 1)]
 
 
 async def test_an_idle_slot_brings_latest_up(desk: Desk) -> None:
@@ -84,18 +98,18 @@ async def test_an_older_reading_never_replaces_a_newer_one(desk: Desk) -> None:
 
 
 async def test_a_new_reading_without_a_value_takes_the_old_value_away(desk: Desk) -> None:
-    desk.seconds[0] += LATEST_EVERY_S
     await desk.write(of_kind([(1, AT_MS, 1)], power_w=[41]))
-    desk.seconds[0] += LATEST_EVERY_S
+    await desk.writer.idle(AT, 0)
     await desk.write(of_kind([(1, AT_MS + 1, 2)], voltage_v=[230]))
+    await desk.writer.idle(AT, 0)
     assert desk.one("SELECT power_w, voltage_v FROM latest_lamp") == (None, 230), "a snapshot is whole"
 
 
 async def test_latest_names_the_batch_that_committed_the_reading(desk: Desk) -> None:
     for seq in (1, 2, 3):
         await desk.write(of_kind([(seq, AT_MS, seq)]))
-    desk.seconds[0] += LATEST_EVERY_S
     await desk.write(of_kind([(1, AT_MS + 1, 4)]))
+    await desk.writer.idle(AT, 0)
     both = "SELECT asset_id, seq, batch_id FROM {} ORDER BY asset_id, seq"
     committed = {(asset, seq): batch for asset, seq, batch in desk.rows(both.format("reading_lamp"))}
     found = desk.rows(both.format("latest_lamp"))
@@ -145,6 +159,7 @@ async def test_two_slots_write_at_once_and_latest_has_the_newest_of_both(desk: D
         for seq in range(20):
             desk.seconds[0] += LATEST_EVERY_S
             await desk.write(of_kind([(asset, AT_MS + seq, seq) for asset in assets], kind))
+        await desk.writer.idle(AT, 0)
 
     await asyncio.gather(work(desk, range(1, 50), CABINET), work(other, range(50, 100), CABINET))
     assert latest(desk, "latest_cabinet") == [(asset, AT_MS + 19, 19) for asset in range(1, 100)]
