@@ -109,7 +109,8 @@ def _places(kind: Kind) -> tuple[Ints, tuple[tuple[int, str, dict[str | None, fl
 def _columns(kind: Kind, records: list[Any]) -> tuple[Floats, Floats, Ints]:
     """Records to ``(core, values, quotes)``: shapes (n, 5), (n, metrics), (n,); absent is NaN.
 
-    ``quotes`` is how many quotation marks each record's JSON must have held if every key stood once.
+    ``quotes`` is how many quotation marks each record's JSON must have held if every key stood once and
+    there is no ``event`` (which the patient path puts into the device's history).
     """
     numeric, states = _places(kind)
     flat = np.array(list(map(_getter(kind), records)), np.float64)
@@ -120,7 +121,6 @@ def _columns(kind: Kind, records: list[Any]) -> tuple[Floats, Floats, Ints]:
     for column, name, codes in states:
         values[:, column] = [codes[getattr(record, name)] for record in records]
         quotes += 4 * ~np.isnan(values[:, column])
-    quotes += np.array([0 if record.event is None else 4 for record in records])
     return core, values, quotes
 
 
@@ -232,9 +232,9 @@ class _Decoding:
         elif not route.targets:
             self._refuse_readings(position, "not_installed", f"device {route.name} serves no asset")
         else:
-            self._readings(position, route, channel, slow)
+            self._readings(position, route, slow)
 
-    def _readings(self, position: int, route: Route, channel: Channel, slow: dict[str, _Rows]) -> None:
+    def _readings(self, position: int, route: Route, slow: dict[str, _Rows]) -> None:
         examined = wire.examine(self._messages[position][1], route.kind_of)
         for refusal in examined.refusals:
             self.out.rejections.append(
@@ -251,7 +251,7 @@ class _Decoding:
             rows.message.append(position)
             rows.asset_id.append(target.asset_id)
             rows.municipality_id.append(target.municipality_id)
-            if channel is Channel.EVENT and record.event is not None:
+            if record.event is not None:  # on whichever channel: nothing is dropped in silence
                 self.out.device_messages.append(device_messages.event(position, route, record))
 
     def _unroutable(self, position: int) -> None:

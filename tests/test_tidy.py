@@ -12,8 +12,6 @@ ROOT = Path(__file__).parents[1]
 LINES_MAX = 400
 ONE_BY_ONE = "one claim after another about one thing; splitting it would only hide some"
 LONGER: dict[str, str] = {
-    "tests/ingest/test_decode.py": ONE_BY_ONE,
-    "tests/integration/test_bad_input.py": ONE_BY_ONE,
     "tests/simulators/test_fleet.py": ONE_BY_ONE,
 }
 """A file that may be longer, and why."""

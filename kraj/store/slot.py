@@ -45,6 +45,7 @@ async def take(url: str, name: str) -> tuple[psycopg.AsyncConnection[Any], int]:
             if not waiting:
                 log.info("another ingest holds the slot; standing by", slot=name)
                 waiting = True
+            await connection.execute(_END_STUCK_COPY, [LOCK_CLASS, row[0], IDLE_TIMEOUT_S])
             await asyncio.sleep(LOCK_POLL_S)
     except psycopg.errors.UndefinedTable as error:
         await connection.close()
@@ -56,6 +57,17 @@ async def take(url: str, name: str) -> tuple[psycopg.AsyncConnection[Any], int]:
         await connection.close()
         raise
     return connection, row[0]
+
+
+# A worker stopped in the middle of a COPY is neither idle nor in an idle transaction: no timeout of the server runs
+# while it waits for more rows, and only whoever waits for the slot can tell.
+_END_STUCK_COPY = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND objsubid = 2
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND state = 'active' AND wait_event = 'ClientRead'
+        AND clock_timestamp() - query_start > make_interval(secs => %s)
+"""
 
 
 async def _try_lock(connection: psycopg.AsyncConnection[Any], slot_id: int) -> bool:

@@ -137,7 +137,7 @@ class Twin:
         for kind, record in examined.records:
             found = installation(record.channel)
             assert found is not None
-            if channel is Channel.EVENT and record.event is not None:
+            if record.event is not None:
                 self.device_messages.append((position, "event"))
             self._reading(position, found, kind, record)
 
