@@ -139,7 +139,8 @@ def fleet(connection: Connection) -> Connection:
         "INSERT INTO device_status SELECT device_id, device_id <> 5, 1, '1.0', 'power_on', %s FROM device", [now]
     )
     connection.execute(
-        "INSERT INTO slot (name, heartbeat_at, committed, duplicate, quarantined) VALUES ('slot_0', %s, 1000, 20, 3)",
+        "INSERT INTO slot (name, heartbeat_at, received, committed, duplicate, quarantined)"
+        " VALUES ('slot_0', %s, 1023, 1000, 20, 3)",
         [now],
     )
     for number, (reason, payload) in enumerate((("not_json", b"{"), ("unknown_device", b'{"seq": 1}'))):
@@ -229,7 +230,7 @@ def test_values_update_by_themselves_until_paused_and_the_focus_stays(
     link = row.get_by_role("link", name=label)
     link.focus()
     set_power(fleet, asset_id, 77.25)
-    fleet.execute("UPDATE slot SET committed = committed + 1")
+    fleet.execute("UPDATE slot SET received = received + 1, committed = committed + 1")
     expect(row).to_contain_text("77.3", timeout=10_000)
     expect(row).to_contain_text("just now")
     expect(page.get_by_role("row", name="Received")).to_contain_text("1,024", timeout=10_000)
