@@ -109,7 +109,7 @@ class Fleet:
         try:
             # A device ends only after stop: one that ends before has found a fault of ours, which must show.
             await asyncio.wait([sampling, stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            if self._hushed and not sampling.exception():
+            if sampling.done() and not sampling.exception():  # hushed
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             sampling.cancel()
