@@ -155,9 +155,11 @@ class _Decoding:
             core, values, quotes = _columns(kind, rows.records)
             # msgspec takes the last of two equal keys in silence; the number of quotes gives them away.
             expected = np.bincount(message, quotes, len(messages))[message]
-            found = np.array([messages[m][1].count(b'"') for m in rows.message])
+            once: list[int] = np.unique(message).tolist()
+            found = np.zeros(len(messages), np.int64)
+            found[once] = [messages[m][1].count(b'"') for m in once]
             channel = core[:, CHANNEL]
-            odd = (found != expected) | (~np.isnan(channel) & (channel != routes.channel[route]))
+            odd = (found[message] != expected) | (~np.isnan(channel) & (channel != routes.channel[route]))
             odd |= (np.abs(values) >= COUNTER_MAX).any(axis=1)  # the float may stand for another whole number
             if odd.any():
                 patient += np.unique(message[odd]).tolist()
