@@ -1,5 +1,7 @@
 """Reasons are a promise, details are safe to print and to store."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +43,9 @@ def test_a_detail_is_short_and_any_terminal_and_postgresql_can_take_it(text: str
 def test_printable_text_stays_as_it_is() -> None:
     assert printable("Žluťoučký kůň 🐎 21 °C") == "Žluťoučký kůň 🐎 21 °C"
     assert printable("a\0b\x1b[31m\ud800\n") == "a�b�[31m��"
+
+
+def test_the_page_for_device_builders_has_every_reason_in_both_languages() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "wire.md").read_text("utf-8")
+    missing = [code for code, title in REASONS.items() if f"| `{code}` | {title.en}<br>*{title.cs}* |" not in page]
+    assert missing == []
