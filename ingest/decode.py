@@ -1,21 +1,19 @@
 """A batch of messages to columns, refusals, events and acknowledgements: pure, no clock, no I/O."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import cache
-from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ingest import device_messages
 from ingest.device_messages import DeviceMessage
-from ingest.flood import READINGS_PER_S_MAX, FloodGuard
+from ingest.flood import MESSAGES_PER_S_MAX, READINGS_PER_S_MAX, FloodGuards
 from ingest.routes import Route, Routes
 from kraj import topics, wire
 from kraj.errors import PayloadError
-from kraj.kinds import KINDS
 from kraj.metrics import COUNTER_MAX, Kind, Type
 from kraj.quarantine import PAYLOAD_BYTES_MAX, Rejection
 from kraj.readings import (
@@ -33,6 +31,10 @@ from kraj.topics import Channel
 
 Message = tuple[str, bytes, int]
 """Topic, payload, packet id."""
+STEP_RECORDS = 500
+"""Records decoded and turned into columns in one step, about a millisecond; their objects still fit the CPU's cache."""
+STEP_PATIENT = 32
+"""Messages that the patient path reads in one step."""
 READING_CHANNELS = (Channel.TELEMETRY, Channel.EVENT)
 
 
@@ -43,6 +45,8 @@ class Decoded:
     readings: list[Readings] = field(default_factory=list[Readings])
     rejections: list[Rejection] = field(default_factory=list[Rejection])
     device_messages: list[DeviceMessage] = field(default_factory=list[DeviceMessage])
+    statuses_only: list[DeviceMessage] = field(default_factory=list[DeviceMessage])
+    """Refused as a flood, hence no part of the history; but the newest status of a device is its state."""
     unknown_keys: Counter[tuple[int, str]] = field(default_factory=Counter[tuple[int, str]])
     epochs_missing: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     """(device_id, boot) without a known beginning, with the beginning that its newest reading suggests."""
@@ -60,9 +64,11 @@ class Decoded:
 
 @dataclass(slots=True)
 class _Rows:
-    """Records of one kind on their way to columns."""
+    """Records of one kind on their way to columns; the fast path's in several steps."""
 
+    kind: Kind
     records: list[Any] = field(default_factory=list[Any])
+    columns: list[Floats] = field(default_factory=list[Floats])
     message: list[int] = field(default_factory=list[int])
     asset_id: list[int] = field(default_factory=list[int])
     municipality_id: list[int] = field(default_factory=list[int])
@@ -73,55 +79,41 @@ def decode(
     routes: Routes,
     epochs: dict[tuple[int, int], int],
     now_ms: int,
-    flood: FloodGuard | None = None,
+    flood: FloodGuards | None = None,
 ) -> Decoded:
     """Decode a batch. Where ``epochs_missing`` comes back non-empty, look those up and decode again: the readings
     without a clock are left out until then."""
+    steps = decoding(messages, routes, epochs, now_ms, flood)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def decoding(
+    messages: list[Message],
+    routes: Routes,
+    epochs: dict[tuple[int, int], int],
+    now_ms: int,
+    flood: FloodGuards | None = None,
+) -> Generator[None, None, Decoded]:
+    """``decode`` in steps of a millisecond or two, for whoever has something else to do in between."""
     work = _Decoding(messages, routes, epochs, now_ms)
-    patient = work.first_pass()
-    work.patient_pass(sorted(patient))
+    patient = yield from work.first_pass()
+    yield from work.patient_pass(sorted(patient))
     if flood is not None and not work.out.epochs_missing:
         work.hold_floods(flood)
     return work.out
 
 
-CORE_FIELDS = tuple(wire.CORE)
-TS, BOOT, SEQ, UPTIME_MS, CHANNEL = range(len(CORE_FIELDS))
+TS, BOOT, SEQ, UPTIME_MS, CHANNEL = range(len(wire.CORE))
 
 
 @cache
-def _getter(kind: Kind) -> Callable[[Any], tuple[Any, ...]]:
-    return attrgetter(*CORE_FIELDS, *(m.name for m in kind.numeric))
-
-
-@cache
-def _places(kind: Kind) -> tuple[Ints, tuple[tuple[int, str, dict[str | None, float]], ...]]:
-    """Where the numeric metrics stand among the metrics, and the states with their codes."""
-    numeric = np.array([i for i, m in enumerate(kind.metrics) if m.type is not Type.STATE], np.int64)
-    states = tuple(
-        (i, m.name, {None: float("nan")} | {word: float(code) for code, word in enumerate(m.states)})
-        for i, m in enumerate(kind.metrics)
-        if m.type is Type.STATE
-    )
-    return numeric, states
-
-
-def _columns(kind: Kind, records: list[Any]) -> tuple[Floats, Floats, Ints]:
-    """Records to ``(core, values, quotes)``: shapes (n, 5), (n, metrics), (n,); absent is NaN.
-
-    ``quotes`` is how many quotation marks each record's JSON must have held if every key stood once and
-    there is no ``event`` (which the patient path puts into the device's history).
-    """
-    numeric, states = _places(kind)
-    flat = np.array(list(map(_getter(kind), records)), np.float64)
-    core = flat[:, : len(CORE_FIELDS)]
-    values = np.empty((len(records), len(kind.metrics)))
-    values[:, numeric] = flat[:, len(CORE_FIELDS) :]
-    quotes = 2 * np.count_nonzero(~np.isnan(flat), axis=1)
-    for column, name, codes in states:
-        values[:, column] = [codes[getattr(record, name)] for record in records]
-        quotes += 4 * ~np.isnan(values[:, column])
-    return core, values, quotes
+def _quotes(kind: Kind) -> Floats:
+    """How many quotation marks each field costs: two for its key, and two for the word of a state."""
+    return np.array([2.0] * len(wire.CORE) + [4.0 if m.type is Type.STATE else 2.0 for m in kind.metrics])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +137,22 @@ class _Decoding:
         self._now_ms = now_ms
         self.out = Decoded(routes=np.full(len(messages), -1, np.int64))
 
-    def first_pass(self) -> list[int]:
+    def first_pass(self) -> Generator[None, None, list[int]]:
         """Decode what is as expected, a whole kind at a time; return the positions of messages that are not."""
         messages, routes = self._messages, self._routes
-        fast, patient = self._fast_records()
-        for kind, rows in fast.items():
+        fast, patient = yield from self._fast_records()
+        for rows in fast:
+            kind = rows.kind
             message = np.array(rows.message, np.int64)
             route = self.out.routes[message]
-            core, values, quotes = _columns(kind, rows.records)
+            fields = np.concatenate([*rows.columns, wire.matrix(kind, rows.records)])
             # msgspec takes the last of two equal keys in silence; the number of quotes gives them away.
+            quotes = ~np.isnan(fields) @ _quotes(kind)
             expected = np.bincount(message, quotes, len(messages))[message]
             once: list[int] = np.unique(message).tolist()
             found = np.zeros(len(messages), np.int64)
             found[once] = [messages[m][1].count(b'"') for m in once]
+            core, values = fields[:, : len(wire.CORE)], fields[:, len(wire.CORE) :]
             channel = core[:, CHANNEL]
             odd = (found[message] != expected) | (~np.isnan(channel) & (channel != routes.channel[route]))
             odd |= (np.abs(values) >= COUNTER_MAX).any(axis=1)  # the float may stand for another whole number
@@ -170,7 +165,7 @@ class _Decoding:
                 self._accept(kind, core, values, message, owners)
         return patient
 
-    def _fast_records(self) -> tuple[dict[Kind, _Rows], list[int]]:
+    def _fast_records(self) -> Generator[None, None, tuple[list[_Rows], list[int]]]:
         """The hot loop: one lookup and one decode a message; whatever is unusual is left to the patient pass."""
         fast: dict[str, _Rows] = {}
         patient: list[int] = []
@@ -189,35 +184,43 @@ class _Decoding:
             name = route.only.kind.name
             rows = fast.get(name)
             if rows is None:
-                rows = fast[name] = _Rows()
+                rows = fast[name] = _Rows(route.only.kind)
             of_message[position] = route.index
-            if isinstance(found, wire.Record):
+            if isinstance(found, list):
+                many = cast("list[Any]", found)
+                rows.records.extend(many)
+                rows.message.extend([position] * len(many))
+            else:
                 rows.records.append(found)
                 rows.message.append(position)
-            else:
-                rows.records.extend(found)
-                rows.message.extend([position] * len(found))
-        return {KINDS[name]: rows for name, rows in fast.items()}, patient
+            if len(rows.records) >= STEP_RECORDS:
+                rows.columns.append(wire.matrix(rows.kind, rows.records))
+                rows.records.clear()
+                yield
+        return list(fast.values()), patient
 
-    def patient_pass(self, positions: list[int]) -> None:
+    def patient_pass(self, positions: list[int]) -> Generator[None]:
         """Take the messages that surprised the fast path apart, one by one."""
         slow: dict[str, _Rows] = {}
-        for position in positions:
+        for count, position in enumerate(positions, 1):
+            if not count % STEP_PATIENT:
+                yield
             try:
                 self._patient(position, slow)
             except PayloadError as error:
                 self.out.rejections.append(Rejection(position, error.reason, str(error)))
             except Exception as error:  # a fault of ours must not hold up the neighbours
                 self.out.rejections.append(Rejection(position, "internal", f"{type(error).__name__}: {error}"))
-        for kind_name, rows in slow.items():
-            core, values, _ = _columns(KINDS[kind_name], rows.records)
+        for rows in slow.values():
+            fields = wire.matrix_of_records(rows.kind, rows.records)
             message = np.array(rows.message, np.int64)
             owners = _Owners(
                 np.array(rows.asset_id, np.int64),
                 np.array(rows.municipality_id, np.int64),
                 self._routes.device_id[self.out.routes[message]],
             )
-            self._accept(KINDS[kind_name], core, values, message, owners)
+            core, values = fields[:, : len(wire.CORE)], fields[:, len(wire.CORE) :]
+            self._accept(rows.kind, core, values, message, owners)
 
     def _patient(self, position: int, slow: dict[str, _Rows]) -> None:
         topic, payload, _ = self._messages[position]
@@ -248,7 +251,7 @@ class _Decoding:
             target = route.target(record.channel)
             if target is None:
                 raise LookupError(f"channel {record.channel} lost between two looks")
-            rows = slow.setdefault(kind.name, _Rows())
+            rows = slow.setdefault(kind.name, _Rows(kind))
             rows.records.append(record)
             rows.message.append(position)
             rows.asset_id.append(target.asset_id)
@@ -330,17 +333,36 @@ class _Decoding:
                 ts[row] = epoch + uptime[row]
         return ts, waiting
 
-    def hold_floods(self, flood: FloodGuard) -> None:
-        """Take the readings beyond a device's allowance out again."""
+    def hold_floods(self, flood: FloodGuards) -> None:
+        """Take out again what is beyond a device's allowance."""
         out = self.out
         for position, readings in enumerate(out.readings):
             route = out.routes[readings.message]
-            excess = flood.excess(self._routes.device_id[route], self._now_ms)
+            excess = flood.readings.excess(self._routes.device_id[route], self._now_ms)
             if excess.any():
                 refuse = _Refuser(readings.message, readings.boot, readings.seq, out.rejections)
                 for row in np.flatnonzero(excess):
                     refuse(int(row), "flood", f"more than {READINGS_PER_S_MAX:.0f} readings a second")
                 out.readings[position] = readings.take(~excess)
+        self._hold_messages(flood)
+
+    def _hold_messages(self, flood: FloodGuards) -> None:
+        """Events are left alone: they came with readings, which have their own allowance. A status beyond the allowance
+        gets no line in the history; whether the device is online must be right all the same."""
+        out = self.out
+        limited = [m for m in out.device_messages if m.channel is not Channel.EVENT]
+        if not limited:
+            return
+        device_id = np.array([m.route.device_id for m in limited], np.int64)
+        excess = {
+            m.message for m, over in zip(limited, flood.messages.excess(device_id, self._now_ms), strict=True) if over
+        }
+        if not excess:
+            return
+        detail = f"more than {MESSAGES_PER_S_MAX:.0f} messages a second that are no readings"
+        out.rejections += [Rejection(message, "flood", detail) for message in sorted(excess)]
+        out.statuses_only += [m for m in limited if m.message in excess and m.status is not None]
+        out.device_messages = [m for m in out.device_messages if m.message not in excess]
 
 
 class _Refuser:

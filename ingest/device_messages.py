@@ -42,8 +42,8 @@ def read(position: int, route: Route, channel: Channel, payload: bytes) -> Devic
 
 
 def event(position: int, route: Route, record: wire.Record) -> DeviceMessage:
-    """The event that came with a reading."""
-    body = {"event": record.event, "ts": record.ts, "seq": record.seq}
+    """The event that came with a reading; by its numbers the database knows one that is told again."""
+    body = {"event": record.event, "boot": record.boot, "seq": record.seq, "ts": record.ts}
     return DeviceMessage(position, route, Channel.EVENT, msgspec.json.encode(body))
 
 

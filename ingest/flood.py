@@ -1,5 +1,7 @@
 """A limit on how fast one device may send, so that a broken one does not crowd out its neighbours."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from kraj.readings import Floats, Ints, Mask
@@ -7,6 +9,10 @@ from kraj.readings import Floats, Ints, Mask
 READINGS_PER_S_MAX = 2000.0
 """A healthy device that drains a backlog sends 64 readings a round trip, about 1,500 a second at the very most."""
 BURST_READINGS_MAX = 10_000.0
+MESSAGES_PER_S_MAX = 2.0
+"""Of status, applied versions and results: a device says one when it connects, is reconfigured or has obeyed."""
+BURST_MESSAGES_MAX = 200.0
+"""An evening of a bad connection, or of somebody who tries out commands."""
 
 
 class FloodGuard:
@@ -19,7 +25,7 @@ class FloodGuard:
         self._at_ms = 0
 
     def excess(self, device_id: Ints, now_ms: int) -> Mask:
-        """Which of these readings (in order of arrival) are beyond what their device may send; takes the tokens."""
+        """Which of these (in order of arrival) are beyond what their device may send; takes the tokens."""
         need = int(device_id.max(initial=0)) + 1
         if need > len(self._tokens):
             self._tokens = np.concatenate([self._tokens, np.full(2 * need - len(self._tokens), self._burst)])
@@ -39,3 +45,11 @@ class FloodGuard:
         excess = nth >= whole[device_id]
         self._tokens -= np.minimum(sent, whole)
         return excess
+
+
+@dataclass(frozen=True, slots=True)
+class FloodGuards:
+    """What one device may send: readings, and messages that are no readings."""
+
+    readings: FloodGuard = field(default_factory=FloodGuard)
+    messages: FloodGuard = field(default_factory=lambda: FloodGuard(MESSAGES_PER_S_MAX, BURST_MESSAGES_MAX))

@@ -23,7 +23,7 @@ _STATUS = """
 """
 _EVENT = """
     INSERT INTO device_event (device_id, municipality_id, received_at, channel, body, batch_id)
-    VALUES (%s, %s, %s, %s, %s, %s)
+    VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 
 

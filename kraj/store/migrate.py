@@ -16,6 +16,8 @@ from kraj.store import schema
 
 LOCK_ID = 0x6B72616A
 """Advisory lock of migrations: two of them never run at once."""
+LOCK_TIMEOUT_S = 5.0
+"""While a migration waits for a table, everybody who comes for that table waits behind it."""
 POSTGRES_MAJOR_MIN, POSTGRES_MAJOR_MAX = 15, 18
 
 
@@ -45,17 +47,28 @@ def migrations(folder: Traversable | None = None) -> list[Migration]:
     return found
 
 
-def migrate(url: str, kinds: Iterable[Kind] = tuple(KINDS.values())) -> list[str]:
+def migrate(
+    url: str, kinds: Iterable[Kind] = tuple(KINDS.values()), *, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> list[str]:
     """Bring the database to this version and return what was done; safe to run again, and in two places at once.
 
-    Raises ``UnavailableError`` when the server is away, ``ConfigurationError`` when it is too old, when an applied
+    Raises ``UnavailableError`` when the server is away or somebody holds a table for more than ``lock_timeout_s``
+    (nothing is changed then), ``ConfigurationError`` when the server is too old, when an applied
     file was edited, or when a declared kind contradicts its table.
     """
     try:
         with psycopg.connect(url) as connection:
             _check_version(connection)
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_ID])
+            # Not before: another migration may take as long as it needs.
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_s * 1000:.0f}ms"])
             return _apply(connection) + _derive(connection, kinds)
+    except psycopg.errors.LockNotAvailable as error:
+        raise UnavailableError(
+            f"database: {error.diag.message_primary}: another session holds a table that the migration changes. "
+            "Nothing was changed. Stop ingest and whatever else has a transaction open (see pg_stat_activity, "
+            "column xact_start), then run `kraj migrate` again"
+        ) from error
     except psycopg.OperationalError as error:
         raise UnavailableError(f"database: {error}") from error
     except psycopg.errors.InsufficientPrivilege as error:

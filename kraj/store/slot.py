@@ -1,6 +1,8 @@
 """An ingest slot: one database connection that holds the slot's lock and does all of its writing."""
 
 import asyncio
+import os
+import socket
 from typing import Any
 
 import psycopg
@@ -13,6 +15,10 @@ IDLE_TIMEOUT_S = 3
 """The server ends a connection that is silent for this long: a stopped or cut-off worker must not keep its lock."""
 HEARTBEAT_S = 1.0
 LOCK_POLL_S = 0.5
+
+SEND_BUFFER_BYTES = 4 << 20
+"""Room for the COPY of a whole batch (some 270 bytes a reading; the system may grant less): the database then goes on
+reading while ingest decodes the next batch."""
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": {"on", "remote_write", "remote_apply"}}
 
@@ -28,6 +34,7 @@ async def take(url: str, name: str) -> tuple[psycopg.AsyncConnection[Any], int]:
         connection = await psycopg.AsyncConnection[Any].connect(url, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
         raise UnavailableError(f"database: {error}") from error
+    _enlarge_send_buffer(connection)
     try:
         await _assert_durable(connection)
         await connection.execute(
@@ -68,6 +75,11 @@ _END_STUCK_COPY = """
         AND state = 'active' AND wait_event = 'ClientRead'
         AND clock_timestamp() - query_start > make_interval(secs => %s)
 """
+
+
+def _enlarge_send_buffer(connection: psycopg.AsyncConnection[Any]) -> None:
+    with socket.socket(fileno=os.dup(connection.fileno())) as shared:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 async def _try_lock(connection: psycopg.AsyncConnection[Any], slot_id: int) -> bool:

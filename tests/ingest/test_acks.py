@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.acks import ack_packets
 from ingest.decode import Decoded, Message, decode
-from ingest.flood import FloodGuard
+from ingest.flood import FloodGuard, FloodGuards
 from ingest.routes import Routes
 from kraj.quarantine import Rejection
 from kraj.store.registry import Installation
@@ -83,7 +83,7 @@ def sent(draw: st.DrawFn) -> Message:
 def test_acknowledged_is_what_is_safe_and_nothing_else(
     messages: list[Message], not_stored: set[int], lost: set[tuple[int, int]], fault: bool
 ) -> None:
-    decoded = decode(messages, ROUTES, {}, NOW_MS, FloodGuard(1, 9))
+    decoded = decode(messages, ROUTES, {}, NOW_MS, FloodGuards(FloodGuard(1, 9)))
     if fault and decoded.rejections:
         decoded.rejections[0] = replace(decoded.rejections[0], reason="internal")
     lost = {(p, row) for p, row in lost if p < len(decoded.readings) and row < len(decoded.readings[p])}

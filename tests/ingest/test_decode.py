@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.decode import Message, decode
-from ingest.flood import FloodGuard
+from ingest.decode import STEP_PATIENT, STEP_RECORDS, Message, decode, decoding
+from ingest.flood import FloodGuard, FloodGuards
 from kraj.kinds import KINDS, LAMP
 from kraj.metrics import Kind, Type
 from kraj.quarantine import PAYLOAD_BYTES_MAX
@@ -269,10 +269,31 @@ def test_of_a_boot_not_met_before_the_longest_uptime_tells_the_beginning() -> No
     assert decode(messages, ROUTES, {}, NOW_MS).epochs_missing == {(1, 7): NOW_MS - 9000}
 
 
+@pytest.mark.parametrize("count", [STEP_RECORDS - 1, STEP_RECORDS, 3 * STEP_RECORDS + 1])
+def test_decoding_pauses_after_each_step_and_loses_nothing(count: int) -> None:
+    batch = [(TELEMETRY.format("lamp-1"), lamp(seq=seq), seq) for seq in range(1, count + 1)]
+    steps = decoding(batch, ROUTES, {}, NOW_MS)
+    pauses = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            (readings,) = done.value.readings
+            break
+        pauses += 1
+    assert pauses == count // STEP_RECORDS
+    assert readings.seq.tolist() == list(range(1, count + 1))
+
+
+def test_a_batch_of_bad_messages_pauses_too() -> None:
+    batch = [(TELEMETRY.format("lamp-1"), b"{", n) for n in range(STEP_PATIENT * 3)]
+    assert sum(1 for _ in decoding(batch, ROUTES, {}, NOW_MS)) == 3
+
+
 def test_the_excess_of_a_flooding_device_is_refused_and_its_neighbour_is_not() -> None:
     messages = [(TELEMETRY.format("lamp-1"), lamp(seq=n)) for n in range(1, 8)]
     messages.insert(6, (TELEMETRY.format("lamp-2"), lamp(seq=1)))
-    found = whole(messages, {}, FloodGuard(1, 5))
+    found = whole(messages, {}, FloodGuards(FloodGuard(1, 5)))
     assert said(found) == [(5, "flood", 7, 6, None), (7, "flood", 7, 7, None)]
     assert rows(found).total() == 6
     assert found.received == 8

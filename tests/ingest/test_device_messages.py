@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ingest.flood import FloodGuard, FloodGuards
 from kraj import wire
 from kraj.quarantine import PAYLOAD_BYTES_MAX
 from tests.ingest.twin import NOW_MS, TELEMETRY, lamp, rows, said, whole
@@ -56,4 +57,27 @@ def test_an_event_is_a_reading_and_a_line_in_the_history(event: str) -> None:
     found = whole([("kraj/lhota/lamp-1/event", lamp(event=event))], {})
     assert (rows(found).total(), found.rejections) == (1, [])
     (message,) = found.device_messages
-    assert json.loads(message.body) == {"event": event, "ts": NOW_MS, "seq": 5}
+    assert json.loads(message.body) == {"event": event, "boot": 7, "seq": 5, "ts": NOW_MS}
+
+
+def test_a_flood_of_device_messages_is_refused_beyond_the_allowance_and_the_newest_state_still_counts() -> None:
+    messages = [("kraj/lhota/lamp-1/status", b'{"online":%s}' % (b"false" if n % 2 else b"true")) for n in range(4)]
+    messages.insert(2, ("kraj/lhota/lamp-1/event", lamp(event="sos_pressed")))
+    messages.insert(4, ("kraj/lhota/lamp-2/status", b'{"online":true}'))
+    messages += [("kraj/lhota/lamp-1/reported", b"{}"), ("kraj/lhota/lamp-1/result", b"{}")]
+    found = whole(messages, {}, FloodGuards(messages=FloodGuard(1, 2)))
+    assert [(m.message, str(m.channel)) for m in found.device_messages] == [
+        (0, "status"),
+        (1, "status"),
+        (2, "event"),
+        (4, "status"),
+    ]
+    assert said(found) == [(n, "flood", None, None, None) for n in (3, 5, 6, 7)]
+    assert [m.message for m in found.statuses_only] == [3, 5]
+    assert (rows(found).total(), found.received) == (1, 5), "an event's reading has the allowance of readings"
+
+
+def test_a_bad_evening_of_connections_is_no_flood() -> None:
+    status = ("kraj/lhota/lamp-1/status", b'{"online":true}')
+    found = whole([status] * 200, {}, FloodGuards())
+    assert (len(found.device_messages), found.rejections) == (200, [])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ingest.decode import Decoded, Message, decode
-from ingest.flood import FloodGuard
+from ingest.flood import FloodGuards
 from ingest.routes import Routes
 from kraj import topics, wire
 from kraj.errors import PayloadError
@@ -43,7 +43,7 @@ ROUTES = Routes(1, INSTALLATIONS)
 
 
 def whole(
-    messages: list[tuple[str, bytes]], epochs: dict[tuple[int, int], int], flood: FloodGuard | None = None
+    messages: list[tuple[str, bytes]], epochs: dict[tuple[int, int], int], flood: FloodGuards | None = None
 ) -> Decoded:
     """Decode as the pipeline does: ask for the beginnings of boots, then again."""
     batch: list[Message] = [(topic, payload, n + 1) for n, (topic, payload) in enumerate(messages)]

@@ -5,9 +5,10 @@ import itertools
 import json
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+import numpy as np
 import psutil
 import pytest
 from hypothesis import given
@@ -18,7 +19,20 @@ from kraj.errors import PayloadError
 from kraj.kinds import CABINET, KINDS, LAMP, SOLAR
 from kraj.metrics import COUNTER_MAX, Kind, Metric, Type
 from kraj.quarantine import PAYLOAD_BYTES_MAX, REASONS, Rejection, printable
-from kraj.wire import Examined, Mark, Record, Status, decode_status, decoder, encode_ack, examine, marks, parse
+from kraj.wire import (
+    Examined,
+    Mark,
+    Record,
+    Status,
+    decode_status,
+    decoder,
+    encode_ack,
+    examine,
+    marks,
+    matrix,
+    matrix_of_records,
+    parse,
+)
 
 EVENTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=wire.EVENT_CHARS_MAX)
 
@@ -51,9 +65,15 @@ SPELLINGS: tuple[Callable[[object], bytes], ...] = (
 )
 
 
-def fast(kind: Kind, payload: bytes) -> list[Record]:
+def fast(kind: Kind, payload: bytes) -> list[Any]:
     found = decoder(kind).decode(payload)
-    return found if isinstance(found, list) else [found]
+    return cast("list[Any]", found) if isinstance(found, list) else [found]
+
+
+def same(kind: Kind, found: Examined, quick: list[Any]) -> bool:
+    """Whether both paths came to the same columns."""
+    columns = matrix_of_records(kind, [record for _, record in found.records])
+    return np.array_equal(columns, matrix(kind, quick), equal_nan=True)
 
 
 def patient(payload: bytes | str, kind: Kind = LAMP) -> Examined:
@@ -91,9 +111,23 @@ def test_both_paths_make_the_same_of_valid_input(
     payload = spelling(sent[0] if alone else sent)
     found = patient(payload, kind)
     assert (found.refusals, found.unknown_keys) == ([], set())
-    assert [record for _, record in found.records] == fast(kind, payload)
+    if any(value is None or name == "event" for one in sent for name, value in one.items()):
+        with pytest.raises(wire.FAST_PATH_REFUSALS):
+            fast(kind, payload)
+    else:
+        assert same(kind, found, fast(kind, payload))
     meant = [{name: value for name, value in one.items() if value is not None} for one in sent]
     assert [known(record) for _, record in found.records] == meant
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_columns_are_the_core_then_the_metrics_and_states_are_their_codes(kind: Kind) -> None:
+    core = {"ts": COUNTER_MAX, "boot": 1, "seq": 2, "uptime_ms": 3, "channel": 4}
+    metrics: dict[str, object] = {m.name: m.states[-1] if m.states else 1 for m in kind.metrics}
+    metrics |= {m.name: True for m in kind.metrics if m.type is Type.BOOLEAN}
+    columns = matrix(kind, fast(kind, json.dumps([{**metrics, **core}, {}]).encode()))
+    assert columns[0].tolist() == [*core.values(), *(len(m.states) - 1 if m.states else 1 for m in kind.metrics)]
+    assert np.isnan(columns[1]).all()
 
 
 def test_a_list_of_64_readings_is_taken_and_one_of_65_refused() -> None:
@@ -373,7 +407,7 @@ def read_all_ways(payload: bytes) -> None:
             assert refusal.reason in REASONS
         assert all(key == printable(key) for key in found.unknown_keys)
         if quick is not None and not found.refusals:
-            assert [record for _, record in found.records] == quick
+            assert same(LAMP, found, quick)
     marks(payload)
     with contextlib.suppress(PayloadError):
         decode_status(payload)

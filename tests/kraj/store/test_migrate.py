@@ -125,6 +125,40 @@ def test_a_server_that_is_away_is_the_worlds_fault(empty_url: str) -> None:
         migrate(re.sub("port=[0-9]+", "port=1", empty_url))
 
 
+def test_a_table_that_somebody_holds_is_not_waited_for_and_nothing_is_half_done(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction():
+        owner.execute("SELECT * FROM latest_lamp")  # what any open transaction of a reader has done
+        with pytest.raises(UnavailableError, match=r"lock timeout: another session holds a table .* Stop ingest"):
+            migrate(dsn(owner), [with_metrics(*LAMP.metrics, NEW)], lock_timeout_s=0.2)
+    assert column_types(dsn(owner), "reading_lamp", "latest_lamp") == [None, None]
+    assert migrate(dsn(owner), [with_metrics(*LAMP.metrics, NEW)]) == ["reading_lamp.hum_v", "latest_lamp.hum_v"]
+
+
+EVENT = '{"event": "sos_pressed", "boot": %s, "seq": %s, "ts": %s}'
+
+
+@pytest.mark.parametrize("url", ["database_url", "database15_url"])
+def test_events_that_were_told_twice_become_one_and_others_stay(request: pytest.FixtureRequest, url: str) -> None:
+    (once,) = (m for m in migrations() if m.name == "event_once")
+    told = [("1", "5", "7"), ("1", "5", "7"), ("1", "6", "7"), ("2", "5", "7"), ("2", "9", "null"), ("2", "9", "null")]
+    vague = [("null", "3", "null")] * 2 + [("4", "null", "null")] * 2
+    with psycopg.connect(request.getfixturevalue(url)) as connection:
+        connection.execute("INSERT INTO municipality (name, title) VALUES ('brno', 'Brno')")
+        connection.execute(
+            "INSERT INTO device (name, municipality_id) SELECT 'lamp-1', municipality_id FROM municipality"
+        )
+        connection.execute("DROP INDEX device_event_once")
+        for body in [EVENT % one for one in told + vague]:
+            connection.execute(
+                "INSERT INTO device_event (device_id, municipality_id, received_at, channel, body, batch_id)"
+                " SELECT device_id, 1, '2026-11-16', 'event', %s, 1 FROM device",
+                [body],
+            )
+        connection.execute(once.text.encode())
+        left = connection.execute("SELECT event_id - min(event_id) OVER () FROM device_event ORDER BY 1").fetchall()
+    assert [n for (n,) in left] == [0, 2, 3, 4, 6, 7, 8, 9], "what carries no numbers cannot be told apart"
+
+
 def test_whoever_may_not_migrate_is_told_who_may(database_role_url: Callable[[str], str]) -> None:
     with pytest.raises(ConfigurationError, match="migrate as the owner of the database"):
         migrate(database_role_url("kraj_ingest"))

@@ -1,7 +1,9 @@
 """A slot: one holder at a time, no longer than it lives, and only of a database that keeps its word."""
 
 import asyncio
+import os
 import re
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +32,14 @@ async def test_the_second_taker_waits_until_the_first_has_gone(url: str) -> None
         connection, again = await second
     assert again == slot_id
     await connection.close()
+
+
+async def test_a_batch_fits_the_socket_better_than_the_system_thinks(url: str) -> None:
+    connection, _ = await take(url, "slot_0")
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours, socket.socket(ours.family) as usual:
+        sizes = [s.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) for s in (ours, usual)]
+    await connection.close()
+    assert sizes[0] > sizes[1]
 
 
 async def test_slots_do_not_wait_for_one_another(url: str) -> None:

@@ -307,3 +307,20 @@ async def test_totals_are_what_happened_over_many_batches(desk: Desk) -> None:
 async def test_an_idle_slot_still_shows_that_it_lives(desk: Desk) -> None:
     await desk.writer.idle(AT, 17)
     assert desk.one("SELECT heartbeat_at, in_flight FROM slot") == (AT, 17)
+
+
+async def test_an_event_that_is_told_again_is_one_line(desk: Desk) -> None:
+    def told(body: bytes, channel: str = "event", device_id: int = 1) -> EventRow:
+        return EventRow(device_id, 1, channel, body, 0)
+
+    body = b'{"event":"sos_pressed","boot":7,"seq":5,"ts":1}'
+    others = [
+        told(body, device_id=2),
+        told(body.replace(b"7", b"8")),
+        told(body.replace(b"5", b"6")),
+        told(body.replace(b'"ts":1', b'"ts":2')),
+        told(body, channel="result"),
+    ]
+    for events in ([told(body), told(body)], [told(body), *others], [told(body), others[-1]]):
+        await desk.write(events=events)
+    assert desk.one("SELECT count(*) FILTER (WHERE channel = 'event'), count(*) FROM device_event") == (5, 7)
