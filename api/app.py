@@ -3,7 +3,6 @@
 import ipaddress
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
@@ -17,6 +16,7 @@ from api.service import Clock, Service
 from api.site import Site, static
 from api.texts import catalogues
 from api.watch import Watch
+from kraj import clock as clocks
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 
@@ -29,12 +29,7 @@ a `hint` in Czech or English by `Accept-Language` or `?lang=`.
 """
 
 
-def utc_now() -> datetime:
-    """The real time."""
-    return datetime.now(UTC)
-
-
-def create(settings: Settings, database_url: str, *, clock: Clock = utc_now) -> FastAPI:
+def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real) -> FastAPI:
     """Build the application on a database, reached as the role ``kraj_api``; nothing is opened before it starts.
 
     Raises ``ConfigurationError`` when ``settings.api_host`` is not an address of this machine alone.
@@ -91,7 +86,7 @@ def run(settings: Settings) -> None:
         raise ConfigurationError(
             "the API has no database: set KRAJ_DATABASE_URL to one as the role kraj_api, or start it with `kraj up`"
         )
-    app = create(settings, settings.database_url.get_secret_value())
+    app = create(settings, settings.database_url.get_secret_value(), clock=clocks.shifted(settings.clock_offset_s))
     uvicorn.run(
         app,
         host=settings.api_host,

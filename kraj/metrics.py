@@ -143,6 +143,11 @@ class Kind:
         """The metrics that travel as JSON numbers or booleans (all but the states)."""
         return tuple(m for m in self.metrics if m.type is not Type.STATE)
 
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Each metric's place among the metrics."""
+        return {m.name: i for i, m in enumerate(self.metrics)}
+
     @property
     def reading_table(self) -> str:
         return f"reading_{self.name}"

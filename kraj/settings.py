@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     ingest_metrics_port: Port = Field(default=0, description="Port of ingest's /metrics on loopback; 0 is a free one.")
     api_host: str = Field(default="127.0.0.1", description="Address of the API; loopback until it has sign-in.")
     api_port: Port = Field(default=8080, description="Port of the API and the pages.")
+    clock_offset_s: float = Field(
+        default=0.0, description="Seconds added to the wall clock by every process of a demo; 0 is the real time."
+    )
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = Field(
         default="text", description="text for people, json for machines."
     )

@@ -24,7 +24,8 @@ from stack.process import Account, end, free_port, permits, run, service_account
 from stack.secrets import load_or_create
 
 OWNER = "kraj_owner"
-ROLES = (OWNER, "kraj_ingest", "kraj_api")
+SERVICE_ROLES = ("kraj_ingest", "kraj_api", "kraj_notify")
+ROLES = (OWNER, *SERVICE_ROLES)
 DATABASE = "kraj"
 ACCOUNT = "kraj-postgres"
 

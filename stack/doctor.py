@@ -7,17 +7,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 import psycopg
 
+from kraj import clock
 from kraj.errors import ConfigurationError, KrajError
 from kraj.settings import Settings
 from kraj.store.migrate import POSTGRES_MAJOR_MAX, POSTGRES_MAJOR_MIN, migrations
 from stack.broker import answers, find_mosquitto
-from stack.database import EmbeddedPostgres, wheel_bin_dir
+from stack.database import SERVICE_ROLES, EmbeddedPostgres, wheel_bin_dir
 from stack.process import port_free
 from stack.services import embedded
 
@@ -49,7 +50,7 @@ class Check:
     remedy: str = ""
 
 
-def examine(settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> list[Check]:
+def examine(settings: Settings, now: Callable[[], datetime] = clock.real) -> list[Check]:
     """Run every check; none of them changes anything."""
     checks = [_python(), _state_dir(settings), _disk(settings), _secrets(settings), _mosquitto()]
     database = list(_database(settings, now))
@@ -187,17 +188,17 @@ def _roles(connection: psycopg.Connection) -> Check:
     found = dict(
         connection.execute(
             "SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = ANY(%s)",
-            [["kraj_ingest", "kraj_api"]],
+            [list(SERVICE_ROLES)],
         ).fetchall()
     )
-    missing = {"kraj_ingest", "kraj_api"} - set(found)
+    missing = set(SERVICE_ROLES) - set(found)
     if missing:
         return _failed("roles", f"missing: {', '.join(sorted(missing))}", "`kraj migrate` makes them")
     powerful = sorted(name for name, power in found.items() if power)
     if powerful:
         remedy = "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE"
         return _failed("roles", f"{', '.join(powerful)} may see every municipality", remedy)
-    return _ok("roles", "kraj_ingest and kraj_api, without special rights")
+    return _ok("roles", f"{', '.join(SERVICE_ROLES)}: without special rights")
 
 
 def _clock(connection: psycopg.Connection, now: Callable[[], datetime]) -> Check:

@@ -1,0 +1,193 @@
+"""What the rules' judgement depends on, read from the registry in one snapshot; and history read again at a restart."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from kraj.alerts import Scope
+from kraj.assets import AssetRow, CustomRule, DeviceStatus, Judged, Override, Window
+from kraj.kinds import KINDS
+from kraj.metrics import Kind
+from kraj.readings import Readings
+from kraj.store.connection import Connection
+from kraj.store.schema import columns
+
+REPLAY_BATCHES = 200
+"""Batches read at a time when history is replayed: bounds memory to some hundred thousand readings."""
+
+_ASSETS = """
+    SELECT a.asset_id, a.municipality_id, a.kind, a.label, a.latitude, a.longitude, a.metadata, i.device_id
+    FROM asset a LEFT JOIN installed i ON i.asset_id = a.asset_id AND i.valid_to IS NULL
+    ORDER BY a.asset_id
+"""
+_WINDOWS = """
+    SELECT scope_type, scope_name, municipality_id, NULL, valid_from, valid_to FROM maintenance_window
+    WHERE valid_to > %(from)s
+    UNION ALL
+    SELECT 'asset', m.asset_id::text, a.municipality_id, m.rule, m.at, m.valid_to
+    FROM rule_mute m JOIN asset a USING (asset_id) WHERE m.valid_to > %(from)s
+"""
+_OVERRIDES = """
+    SELECT o.rule, o.municipality_id, o.enabled, o.thresholds,
+           CASE WHEN o.group_id IS NOT NULL THEN
+               (SELECT coalesce(array_agg(asset_id), '{}') FROM asset_group_member m WHERE m.group_id = o.group_id) END
+    FROM rule_override o
+    ORDER BY o.group_id NULLS FIRST, o.rule_override_id
+"""
+_CUSTOM = "SELECT custom_rule_id, municipality_id, text FROM custom_rule WHERE enabled ORDER BY 1"
+
+
+async def read(connection: Connection, since: datetime) -> Judged:
+    """Everything under one version; windows that ended before ``since`` are left out."""
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        row = await (await connection.execute("SELECT version FROM registry_version")).fetchone()
+        assets = [
+            AssetRow(
+                asset_id=asset_id,
+                municipality_id=owner,
+                kind=kind,
+                label=label,
+                latitude=latitude,
+                longitude=longitude,
+                metadata=metadata,
+                device_id=device_id,
+            )
+            for asset_id, owner, kind, label, latitude, longitude, metadata, device_id in await _all(
+                connection, _ASSETS, None
+            )
+        ]
+        windows = [
+            Window(
+                scope=Scope(type=type_, name=name, municipality_id=owner),
+                rule=rule,
+                from_ms=_ms(valid_from),
+                to_ms=_ms(valid_to),
+            )
+            for type_, name, owner, rule, valid_from, valid_to in await _all(connection, _WINDOWS, {"from": since})
+        ]
+        overrides = [
+            Override(
+                rule=rule,
+                municipality_id=owner,
+                enabled=enabled,
+                thresholds=thresholds,
+                asset_ids=None if members is None else frozenset(members),
+            )
+            for rule, owner, enabled, thresholds, members in await _all(connection, _OVERRIDES, None)
+        ]
+        custom = [
+            CustomRule(custom_rule_id=number, municipality_id=owner, text=text)
+            for number, owner, text in await _all(connection, _CUSTOM, None)
+        ]
+    return Judged(
+        version=row[0] if row else 0,
+        assets=tuple(assets),
+        windows=tuple(windows),
+        overrides=tuple(overrides),
+        custom_rules=tuple(custom),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One batch of history: what was committed together, and the moment at which it was judged."""
+
+    batch_id: int
+    at: datetime
+    readings: list[Readings]
+    statuses: list[DeviceStatus]
+
+
+async def load_checkpoint(connection: Connection, slot_id: int) -> tuple[int, bytes] | None:
+    """The batch that the newest checkpoint names, and the state; None where there is none."""
+    cursor = await connection.execute("SELECT batch_id, state FROM rule_checkpoint WHERE slot_id = %s", [slot_id])
+    row = await cursor.fetchone()
+    return None if row is None else (row[0], bytes(row[1]))
+
+
+async def save_checkpoint(connection: Connection, slot_id: int, batch_id: int, at: datetime, state: bytes) -> None:
+    """Replace the slot's checkpoint."""
+    await connection.execute(
+        "INSERT INTO rule_checkpoint (slot_id, batch_id, at, state) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (slot_id) DO UPDATE SET batch_id = EXCLUDED.batch_id, at = EXCLUDED.at, state = EXCLUDED.state",
+        [slot_id, batch_id, at, state],
+    )
+
+
+async def replay(connection: Connection, slot_id: int, after: int) -> AsyncIterator[Replayed]:
+    """Every batch of the slot behind ``after``, in the order of their commits."""
+    while True:
+        cursor = await connection.execute(
+            "SELECT batch_id, committed_at FROM batch WHERE slot_id = %s AND batch_id > %s ORDER BY batch_id LIMIT %s",
+            [slot_id, after, REPLAY_BATCHES],
+        )
+        batches = await cursor.fetchall()
+        if not batches:
+            return
+        last = batches[-1][0]
+        found: dict[int, list[Readings]] = {batch_id: [] for batch_id, _ in batches}
+        for kind in KINDS.values():
+            await _collect(connection, kind, after, last, found)
+        statuses = await _statuses(connection, after, last)
+        for batch_id, at in batches:
+            yield Replayed(batch_id, at, found[batch_id], statuses.get(batch_id, []))
+        after = last
+
+
+async def _collect(connection: Connection, kind: Kind, after: int, last: int, found: dict[int, list[Readings]]) -> None:
+    names = ["batch_id", "asset_id", "municipality_id", "(extract(epoch FROM ts) * 1000)::bigint", "seq", "boot"]
+    cast = {column.name: column.sql for column in columns(kind)}
+    names += [f"{m.name}::int" if cast[m.name] == "boolean" else m.name for m in kind.metrics]
+    statement = (
+        f"SELECT {', '.join(names)} FROM {kind.reading_table} WHERE batch_id > %s AND batch_id <= %s"  # noqa: S608
+        " ORDER BY batch_id"
+    )
+    cursor = await connection.execute(statement.encode(), [after, last])
+    rows: list[tuple[Any, ...]] = await cursor.fetchall()
+    if not rows:
+        return
+    table = np.array(rows, np.float64)  # every integer here is exact up to 2^53; None becomes NaN
+    batch = table[:, 0].astype(np.int64)
+    starts = np.flatnonzero(np.append(True, batch[1:] != batch[:-1]))
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(batch)], strict=True):
+        part = table[start:end]
+        boot = np.where(np.isnan(part[:, 5]), -1, part[:, 5])
+        whole = [part[:, i].astype(np.int64) for i in range(1, 5)]
+        none = np.zeros(len(part), np.int64)
+        target = found.get(int(batch[start]))
+        if target is not None:  # a batch of another slot
+            target.append(
+                Readings(kind, *whole, boot=boot.astype(np.int64), values=part[:, 6:], implausible=none, message=none)
+            )
+
+
+async def _statuses(connection: Connection, after: int, last: int) -> dict[int, list[DeviceStatus]]:
+    cursor = await connection.execute(
+        "SELECT batch_id, device_id, received_at, body FROM device_event"
+        " WHERE channel = 'status' AND batch_id > %s AND batch_id <= %s ORDER BY event_id",
+        [after, last],
+    )
+    found: dict[int, list[DeviceStatus]] = {}
+    async for batch_id, device_id, at, body in cursor:
+        found.setdefault(batch_id, []).append(
+            DeviceStatus(
+                device_id=device_id,
+                online=bool(body.get("online")),
+                ts_ms=_ms(at),
+                boot=body.get("boot"),
+                reset=body.get("reset"),
+            )
+        )
+    return found
+
+
+async def _all(connection: Connection, statement: Any, parameters: Any) -> list[Any]:
+    return await (await connection.execute(statement, parameters)).fetchall()
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
