@@ -1,12 +1,13 @@
 """Readings as columns: one row a reading, one numpy array a field, one matrix for the metrics of a kind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kraj.metrics import Kind
+from kraj.metrics import Kind, Type
 
 PAST_DAYS_MAX = 400
 FUTURE_MINUTES_MAX = 10
@@ -52,6 +53,22 @@ class Readings:
             self.implausible[rows],
             self.message[rows],
         )
+
+
+@cache
+def _stored_single(kind: Kind) -> Ints:
+    return np.array([i for i, m in enumerate(kind.metrics) if m.type is Type.REAL], np.int64)
+
+
+def as_stored(readings: Readings) -> Readings:
+    """The readings as the database gives them back: real values in single precision.
+
+    Rules judge these, so that history read again says the same as when it came.
+    """
+    single = _stored_single(readings.kind)
+    values = readings.values.copy()
+    values[:, single] = values[:, single].astype(np.float32)
+    return replace(readings, values=values)
 
 
 def spans(kind: Kind, *, plausible: bool = False) -> tuple[Floats, Floats]:

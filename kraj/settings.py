@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     api_database_url: SecretStr | None = Field(
         default=None, description="The same server for the API, as kraj_api; without it the API uses database_url."
     )
+    notify_database_url: SecretStr | None = Field(
+        default=None, description="The same server for notifications, as kraj_notify; without it they use database_url."
+    )
     mqtt_host: str = Field(
         default="127.0.0.1", description="Broker to connect to: a host, or the path of a Unix socket for ingest."
     )
@@ -61,9 +64,15 @@ class Settings(BaseSettings):
     ingest_acknowledge_devices: bool = Field(
         default=True, description="Publish `ack` to the devices; off only to measure what that costs."
     )
+    ingest_rules: bool = Field(
+        default=True, description="Judge readings by the rules; off only to measure what that costs."
+    )
     ingest_metrics_port: Port = Field(default=0, description="Port of ingest's /metrics on loopback; 0 is a free one.")
     api_host: str = Field(default="127.0.0.1", description="Address of the API; loopback until it has sign-in.")
     api_port: Port = Field(default=8080, description="Port of the API and the pages.")
+    public_url: str | None = Field(
+        default=None, description="Where people reach the pages; messages link there. Without it: the API's address."
+    )
     clock_offset_s: float = Field(
         default=0.0, description="Seconds added to the wall clock by every process of a demo; 0 is the real time."
     )

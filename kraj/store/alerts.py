@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
-from kraj.alerts import AlertChange
+from kraj.alerts import AlertChange, AlertState, Step
 from kraj.store.connection import Connection
 
 CHANGES_PER_CALL = 2000
@@ -55,6 +56,74 @@ async def active_keys(connection: Connection) -> dict[str, tuple[str, str, str, 
         "SELECT key, rule, scope_type, scope_name, municipality_id FROM alert WHERE active"
     )
     return {key: (rule, type_, name, owner) async for key, rule, type_, name, owner in cursor}
+
+
+async def end(connection: Connection, keys: Sequence[str], at: datetime, batch_id: int) -> None:
+    """Alerts that nothing supports any more after a restart: the asset is gone, or the rule is."""
+    if keys:
+        await connection.execute(
+            "WITH ended AS (UPDATE alert SET active = false, cleared_at = %(at)s, changed_at = %(at)s,"
+            " version = version + 1 WHERE key = ANY(%(keys)s) AND active RETURNING alert_id)"
+            " INSERT INTO alert_event (alert_id, at, step, who, note, batch_id)"
+            " SELECT alert_id, %(at)s, 'cleared', 'telemetry', 'unsupported', %(batch)s FROM ended"
+            " ON CONFLICT DO NOTHING",
+            {"keys": list(keys), "at": at, "batch": batch_id},
+        )
+
+
+class StaleError(Exception):
+    """Somebody else has changed the alert meanwhile, or it is not there."""
+
+
+async def act(
+    connection: Connection,
+    alert_id: int,
+    *,
+    version: int,
+    step: Step,
+    state: AlertState,
+    who: str,
+    at: datetime,
+    note: str | None = None,
+    assignee: str | None = None,
+    cause: str | None = None,
+) -> None:
+    """Write what a person (or time) did to an alert: its new state and the event, within the open transaction.
+
+    Which step may follow which is for ``rules.life`` to say. Raises ``StaleError`` when ``version`` is not the alert's.
+    """
+    cursor = await connection.execute(
+        "UPDATE alert SET state = %(state)s, changed_at = %(at)s, version = version + 1,"
+        " assignee = coalesce(%(assignee)s, assignee), cause = coalesce(%(cause)s, cause),"
+        " fixed_at = CASE WHEN %(state)s = 'fixed' AND state <> 'fixed' THEN %(at)s ELSE fixed_at END,"
+        " closed_at = CASE WHEN %(state)s = 'closed' THEN coalesce(closed_at, %(at)s::timestamptz) END"
+        " WHERE alert_id = %(alert_id)s AND version = %(version)s",
+        {
+            "alert_id": alert_id,
+            "version": version,
+            "state": str(state),
+            "at": at,
+            "assignee": assignee,
+            "cause": cause,
+        },
+    )
+    if cursor.rowcount != 1:
+        raise StaleError
+    detail = {name: value for name, value in (("assignee", assignee), ("cause", cause)) if value is not None}
+    await connection.execute(
+        "INSERT INTO alert_event (alert_id, at, step, who, note, detail) VALUES (%s, %s, %s, %s, %s, %s)",
+        [alert_id, at, str(step), who, note, json.dumps(detail, ensure_ascii=False)],
+    )
+
+
+async def mute(
+    connection: Connection, asset_id: int, rule: str, *, until: datetime, reason: str, who: str, at: datetime
+) -> None:
+    """Silence one rule on one asset until a moment; the rules read it at once."""
+    await connection.execute(
+        "INSERT INTO rule_mute (asset_id, rule, valid_to, reason, who, at) VALUES (%s, %s, %s, %s, %s, %s)",
+        [asset_id, rule, until, reason, who, at],
+    )
 
 
 async def note_failure(connection: Connection, rule: str, error: str) -> None:

@@ -1,9 +1,10 @@
 """What one transaction of ingest writes, and what became of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kraj.alerts import AlertChange
 from kraj.readings import Mask, Readings
 from kraj.store.quarantine import Quarantined
 
@@ -48,6 +49,8 @@ class Batch:
     events: list[EventRow] = field(default_factory=list[EventRow])
     epochs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     unknown_keys: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
+    judge: Callable[[list[Readings]], Sequence[AlertChange]] | None = None
+    """Judges the readings that are new, inside the transaction; what it finds is committed with them."""
     outcome: "Outcome | None" = None
     """Set before COMMIT is sent: what became of the batch if that COMMIT turns out to have taken place."""
 
@@ -65,6 +68,10 @@ class Outcome:
     """Positions in ``Batch.quarantined`` (behind them: ``refused``) beyond the quota: counted, not stored, not to be
     acknowledged."""
     committed: int = 0
+    alerts: Sequence[AlertChange] = ()
+    """Steps of alerts that were committed with the readings."""
+    judging_failed: str | None = None
+    """What the database said to the steps where it refused them; the readings are committed all the same."""
 
     @property
     def duplicates(self) -> int:

@@ -15,7 +15,7 @@ from kraj.errors import ConfigurationError
 from kraj.kinds import KINDS
 from kraj.metrics import Kind
 from kraj.readings import Ints, Mask, Readings
-from kraj.store import copy
+from kraj.store import alerts, copy
 from kraj.store.batch import Batch, EventRow, Outcome, RegistryChangedError, StatusRow
 from kraj.store.beside import write_beside
 from kraj.store.connection import REFUSALS, Connection, translated
@@ -134,6 +134,7 @@ class Writer:
                 fresh.append(new)
             await write_beside(connection, batch, outcome, careful=careful)
             outcome.committed = sum(len(new) for new in fresh)
+            await self._judge(batch, fresh, outcome)
             rest: Rows | None = None
             if self._clock() - self._latest_at >= LATEST_EVERY_S / SHARDS:
                 rest = await self._latest.write(connection, fresh, batch.batch_id, self._shard)
@@ -148,6 +149,23 @@ class Writer:
             raise
         self._committed(fresh, batch.batch_id, rest)
         return outcome
+
+    async def _judge(self, batch: Batch, fresh: list[Readings], outcome: Outcome) -> None:
+        """Let the rules judge what is new. Should the database refuse what they say, telemetry goes on."""
+        if batch.judge is None:
+            return
+        changes = batch.judge([readings for readings in fresh if len(readings)])
+        if not changes:
+            return
+        try:
+            async with self._connection.transaction():
+                await alerts.take(self._connection, changes, batch.batch_id)
+        except REFUSALS as error:
+            if self._connection.closed:
+                raise
+            outcome.judging_failed = error.diag.message_primary or str(error)
+        else:
+            outcome.alerts = changes
 
     def _closing(self, batch: Batch, outcome: Outcome, in_flight: int, *, flushed: bool) -> bytes:
         """Totals, the batch row and COMMIT in one round trip; only our own integers and time are written into it."""

@@ -84,7 +84,7 @@ KEPT = {
 }
 BENT = {"maintenance_window", "rule_mute", "rule_override", "custom_rule"}
 """What bends the rules."""
-ALERTS = {"alert", "alert_event", "delivery", "on_call", "rule_failure"}
+ALERTS = {"alert", "alert_event", "delivery", "on_call", "outbox", "rule_failure"}
 
 
 @pytest.mark.parametrize("url", DATABASES)

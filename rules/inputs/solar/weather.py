@@ -1,0 +1,74 @@
+"""What weather and sensor do to the figures: snow on the modules, a sensor that stands still."""
+
+import numpy as np
+
+from kraj.metrics import Title
+from kraj.readings import Floats
+from kraj.units import Unit
+from rules.inputs import tracked
+from rules.inputs.solar.memory import Field, Memory
+from rules.inputs.solar.neighbours import Around, seen
+from rules.layer import Form, Input, Layer
+
+COLD_DEGC = 1.0
+"""Module temperature below which there may be snow on it (solar.md)."""
+THAWED_DEGC = 5.0
+"""Above this, what has not slid off is melting fast."""
+LOW_INDEX = 0.1
+"""Of clear-sky power: snow lets a few per cent through, and a dark overcast day in winter gives 0.1 to 0.2."""
+STAYS_MS = 3 * 86_400_000
+"""A roof may keep its snow longer than its neighbours; after three days low output is something else."""
+FLAT_W_PER_M2 = 1.0
+"""Daylight moves by more than that within minutes, even under fog."""
+
+
+def track(layer: Layer, memory: Memory) -> None:
+    """Move on the snow and the sensor, and put what rules see of it into the layer."""
+    ts = layer.ts_ms.astype(np.float64)
+    index = layer.column("clear_index")
+    module = module_degc(layer)
+    low = index < LOW_INDEX
+    peers, near = seen(layer, Around.INDEX), seen(layer, Around.NEAR_INDEX)
+    others = np.where(np.isnan(peers), near, peers)
+    memory.where(low & (module < COLD_DEGC) & (others < LOW_INDEX), Field.SNOW_MS, ts)
+    memory.where((index >= 2 * LOW_INDEX) | (module > THAWED_DEGC), Field.SNOW_MS, np.nan)
+    lies = low & (ts - memory[Field.SNOW_MS] <= STAYS_MS)
+    layer.columns["snowed"] = np.where(np.isnan(index), np.nan, lies)
+
+    given = layer.column("irradiance_w_per_m2")
+    moved = ~(np.abs(given - memory[Field.FLAT_W_PER_M2]) <= FLAT_W_PER_M2)
+    memory.where(moved, Field.FLAT_W_PER_M2, given)
+    memory.where(moved, Field.FLAT_MS, ts)
+    layer.columns["irradiance_flat_s"] = np.where(np.isnan(given), np.nan, (ts - memory[Field.FLAT_MS]) / 1000)
+
+
+def module_degc(layer: Layer) -> Floats:
+    """The roof's own sensor, else the median of those around."""
+    own = layer.column("module_temp_degc")
+    return np.where(np.isnan(own), seen(layer, Around.MODULE_DEGC), own)
+
+
+INPUTS = (
+    Input(
+        "snowed",
+        Unit.NONE,
+        Title(cs="Na panelech nejspíš leží sníh", en="There is most likely snow on the modules"),
+        tracked("snowed"),
+        Form.FLAG,
+        needs=("power_w", "module_temp_degc"),
+    ),
+    Input(
+        "module_near_degc",
+        Unit.CELSIUS,
+        Title(cs="Teplota panelu (vlastní, jinak okolních)", en="Module temperature (its own, else those around)"),
+        module_degc,
+        needs=("module_temp_degc",),
+    ),
+    Input(
+        "irradiance_flat_s",
+        Unit.SECOND,
+        Title(cs="Jak dlouho čidlo ozáření ukazuje totéž", en="How long the irradiance sensor has said the same"),
+        tracked("irradiance_flat_s"),
+        needs=("irradiance_w_per_m2",),
+    ),
+)

@@ -1,0 +1,105 @@
+"""When a lamp was switched last, from which level and power, and which of its starts nobody had asked for.
+
+Most readings change nothing: what is compared for all is little, and the rest is done for those that do change.
+"""
+
+import numpy as np
+
+from kraj.readings import Floats, Ints, Mask
+from rules.estate import Slots
+from rules.layer import Layer
+from rules.lighting import circuit
+from rules.lighting.power import OUT_W
+from rules.state import State
+
+SETTLE_S = 600.0
+"""A real cabinet takes six minutes to reach its power, and ten until the last per cent (lighting.md, guards)."""
+SEEN = ("level_commanded_pct", "level_effective_pct", "lamp_starts", "supply_losses")
+LEVEL, EFFECTIVE, STARTS, LOSSES = range(4)
+LEVEL_POINTS = 0.5
+RAMP_POINTS = 2.0
+"""An effective level that moves by more is on its way."""
+BURNS_SHARE = 0.1
+"""Of the rated power; a lamp that takes less did not light up when it started."""
+COUNTED_GAP_S = 6 * 3600.0
+"""Starts over a longer gap may have been any number of ordinary ones."""
+STARTS_MAX_PER_S = 0.1
+"""More is a counter that was set anew."""
+NEVER = 0
+
+
+def track(layer: Layer) -> None:
+    """Move ``switched_ms``, ``level_before_pct``, ``power_before_w`` and ``unexpected_total`` on."""
+    state, slots = layer.state, layer.slots
+    returned = circuit.note_supply(layer, layer.column("voltage_v"))
+    before = state.array("seen", shape=(len(SEEN),)).take(slots, axis=0)
+    columns = [layer.column(name) for name in SEEN]
+    changed = returned
+    for place, column in enumerate(columns):
+        changed = changed | (before[:, place] != column)
+    rows = np.flatnonzero(changed)
+    if len(rows):
+        _changed(layer.part(rows), before[rows], np.stack([c[rows] for c in columns], axis=1), returned[rows])
+
+
+def since_s(state: State, slots: Slots, ts_ms: Ints, uptime_s: Floats) -> Floats:
+    """Time since the last switching, ramp, start or return of power; NaN for an asset never seen."""
+    switched = state.array("switched_ms", dtype=np.int64, fill=NEVER)[slots]
+    since = (ts_ms - switched) / 1000
+    return np.fmin(np.where(switched == NEVER, np.nan, since), uptime_s)
+
+
+def _changed(layer: Layer, before: Floats, now: Floats, returned: Mask) -> None:
+    """Of readings in which something was seen for the first time or has changed; both of shape ``(n, 4)``."""
+    state, slots = layer.state, layer.slots
+    moved = np.abs(now - before)
+    first = np.isnan(before) & ~np.isnan(now)
+    if not (first.any() or returned.any() or (moved > 0).any()):
+        return  # only what is never known
+    power = layer.column("power_w")
+    burns = power >= np.maximum(OUT_W, BURNS_SHARE * layer.column("power_rated_w"))
+    level_moved = first[:, LEVEL] | (moved[:, LEVEL] > LEVEL_POINTS)
+    started = (now[:, STARTS] > before[:, STARTS]) & burns
+    fed_again = returned | (now[:, LOSSES] > before[:, LOSSES])
+    switched = level_moved | (moved[:, EFFECTIVE] > RAMP_POINTS) | started | fed_again
+    _put_switched(layer, switched, level_moved, before[:, LEVEL])
+    _count_starts(layer, before, now)
+    state.put("seen", slots, np.where(np.isnan(now), before, now), before)
+
+
+def _put_switched(layer: Layer, switched: Mask, level_moved: Mask, level_before: Floats) -> None:
+    state = layer.state
+    state.array("switched_ms", dtype=np.int64, fill=NEVER)
+    state.put("switched_ms", layer.slots[switched], layer.ts_ms[switched])
+    if level_moved.any():
+        where = layer.slots[level_moved]
+        state.array("level_before_pct")
+        state.put("level_before_pct", where, level_before[level_moved])
+        state.array("power_before_w")
+        state.put("power_before_w", where, state.array("power_last_w")[where])
+
+
+def _count_starts(layer: Layer, before: Floats, now: Floats) -> None:
+    """Starts beyond those that a level or a return of power asked for, while the lamp was to be lit and had voltage.
+
+    A lamp whose counter falls has new gear (a fall by one is a hiccup).
+    """
+    state = layer.state
+    more = now[:, STARTS] - before[:, STARTS]
+    lost = np.nan_to_num(np.maximum(now[:, LOSSES] - before[:, LOSSES], 0))
+    restarted = (lost == 0) & (layer.column("uptime_s") < layer.gap_s)
+    asked = lost + restarted + ((before[:, LEVEL] == 0) & (now[:, LEVEL] > 0))
+    lit = (before[:, LEVEL] >= 0) & ((now[:, LEVEL] > 0) | (before[:, LEVEL] > 0))
+    fed = layer.column("voltage_v") >= circuit.LIVE_V
+    counted = (layer.gap_s <= COUNTED_GAP_S) & (more <= STARTS_MAX_PER_S * layer.gap_s)
+    surplus = np.where(lit & fed & counted, more - asked, 0.0)
+    rows = np.flatnonzero(surplus > 0)
+    if len(rows):
+        where = layer.slots[rows]
+        # A counter from 1 on: 0 is what a counter says that has lost its memory.
+        total = state.array("unexpected_total", fill=1.0)[where]
+        state.put("unexpected_total", where, total + surplus[rows], total)
+    new = np.flatnonzero(more < -1)
+    if len(new):
+        state.array("lamp_replaced", fill=0.0)
+        state.put("lamp_replaced", layer.slots[new], 1.0)

@@ -1,0 +1,92 @@
+"""The whole engine: readings, statuses and time in, changes of alerts out; a step is kept or taken back as one."""
+
+from collections.abc import Mapping, Sequence
+
+from kraj.alerts import AlertChange
+from kraj.assets import DeviceStatus
+from kraj.errors import ConfigurationError
+from kraj.readings import Readings
+from rules import archive
+from rules.correlation import Cause, Correlator
+from rules.correlation import load as causes_of_the_project
+from rules.correlation.records import Cell
+from rules.estate import Estate
+from rules.observer import Observer
+from rules.rule import Rule
+
+FORMAT = 1
+"""Of checkpoints; of another one, nothing is taken over."""
+
+
+class Watch:
+    """See the module. After each ``step`` comes ``commit`` or ``rollback``; several steps may be kept together."""
+
+    def __init__(self, estate: Estate, catalogue: Sequence[Rule], causes: Sequence[Cause] | None = None) -> None:
+        self._observer = Observer(estate, catalogue)
+        self._correlator = Correlator(estate, catalogue, causes_of_the_project() if causes is None else causes)
+
+    def step(
+        self,
+        readings: Sequence[Readings],
+        statuses: Sequence[DeviceStatus],
+        now_ms: int,
+        *,
+        attentive: bool = True,
+    ) -> list[AlertChange]:
+        """Take in what has come, and time; gives what becomes of the alerts.
+
+        ``readings`` are those newly inserted. ``attentive`` is False where we ourselves were away since the last step:
+        that time is nobody's silence. Without readings and statuses this is a tick.
+        """
+        symptoms = self._observer.step(readings, statuses, now_ms, attentive=attentive)
+        return [*self._observer.tell_failures(), *self._correlator.step(symptoms, statuses, now_ms)]
+
+    def commit(self) -> None:
+        """Keep what was done since the last commit."""
+        self._observer.commit()
+        self._correlator.commit()
+
+    def rollback(self) -> None:
+        """Take back what was done since the last commit, as if it had never been."""
+        self._observer.rollback()
+        self._correlator.rollback()
+
+    def move(self, estate: Estate, catalogue: Sequence[Rule]) -> None:
+        """The registry has changed: what is remembered goes with the assets, what is open stays open. Between steps."""
+        self._observer.move(estate, catalogue)
+        self._correlator.move(estate, catalogue)
+
+    def checkpoint(self) -> bytes:
+        """Everything remembered, as ``restore`` reads it. Between steps: what is not committed would be in it."""
+        document, arrays = self._observer.dump()
+        arrays |= {f"correlation/{name}": array for name, array in self._correlator.dump().items()}
+        return archive.pack({"format": FORMAT, **document}, arrays)
+
+    @classmethod
+    def restore(
+        cls, data: bytes, estate: Estate, catalogue: Sequence[Rule], causes: Sequence[Cause] | None = None
+    ) -> "Watch":
+        """The watch that wrote a checkpoint, on this registry and catalogue; of rules that judge otherwise now nothing
+        is remembered. Raises ``ConfigurationError`` where it is no checkpoint of this version of the engine."""
+        document, arrays = archive.unpack(data)
+        if document.get("format") != FORMAT:
+            raise ConfigurationError("the checkpoint of the rules has another format: delete it, and it is made anew")
+        watch = cls(estate, catalogue, causes)
+        watch._observer.load(document, arrays)
+        prefix = "correlation/"
+        watch._correlator.load({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+        return watch
+
+    @property
+    def active(self) -> Mapping[str, Cell]:
+        """Keys of the alerts whose symptom holds now, with rule (or cause) and scope."""
+        return self._correlator.active
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Rules that are switched off because they raised an exception, or could not be compiled, and how."""
+        return self._observer.failures
+
+    def retry(self, name: str) -> None:
+        """Somebody has looked: ask this rule again. Between steps."""
+        self._observer.retry(name)
