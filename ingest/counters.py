@@ -2,6 +2,10 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from ingest.decode import Decoded
+from kraj.alerts import Step
+from kraj.store.batch import Outcome
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -46,3 +50,24 @@ class Counters:
             registry=r,
         )
         self.retries = Counter("kraj_ingest_commit_retries", "Transactions tried again.", ["why"], registry=r)
+        self.alert_steps = Counter("kraj_ingest_alert_steps", "Steps of alerts committed.", ["step"], registry=r)
+        self.alerts = Counter("kraj_ingest_alerts", "Alerts opened that people hear of.", ["severity"], registry=r)
+        self.checkpoint_bytes = Gauge("kraj_ingest_rules_checkpoint_bytes", "Size of the rules' state.", registry=r)
+
+    def count_batch(self, decoded: Decoded, outcome: Outcome) -> None:
+        """What became of a batch's readings and messages."""
+        self.committed.inc(outcome.committed)
+        self.duplicate.inc(outcome.duplicates)
+        for rejection in decoded.rejections:
+            family = self.values_quarantined if rejection.of_value else self.quarantined
+            family.labels(rejection.reason).inc()
+        if outcome.refused:
+            self.quarantined.labels("database").inc(len(outcome.refused))
+        self.not_stored.inc(len(outcome.not_stored))
+        self.events.inc(len(decoded.device_messages))
+        self.unknown_keys.inc(decoded.unknown_keys.total())
+        self.batches.inc()
+        for change in outcome.alerts:
+            self.alert_steps.labels(change.step).inc()
+            if change.step is Step.OPENED and change.notify:
+                self.alerts.labels(change.severity).inc()

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from ingest.counters import Counters
 from ingest.routes import Routes
+from kraj.clock import Clock, real
 from kraj.errors import UnavailableError
 from kraj.store import registry, slot
 from kraj.store.connection import translated
@@ -24,7 +25,18 @@ log: Any = structlog.get_logger(__name__)
 class Database:
     """One connection, one user of it at a time."""
 
-    def __init__(self, url: str, slot_name: str, clock: Callable[[], float], counters: Counters) -> None:
+    def __init__(
+        self,
+        url: str,
+        slot_name: str,
+        clock: Callable[[], float],
+        counters: Counters,
+        *,
+        now: Clock = real,
+        resume: Callable[[Any, int, datetime], Awaitable[None]] | None = None,
+    ) -> None:
+        self.now = now
+        self._resume = resume
         self._url = url
         self._slot_name = slot_name
         self._clock = clock
@@ -68,7 +80,10 @@ class Database:
         self._connection, slot_id = await slot.take(self._url, self._slot_name)
         writer = Writer(self._connection, slot_id, self._clock)
         await writer.start()
-        await writer.make_partitions_ahead(datetime.now(UTC))
+        await writer.make_partitions_ahead(self.now())
+        if self._resume is not None:
+            with translated(self._connection):
+                await self._resume(self._connection, slot_id, self.now())
         return writer
 
     async def routes(self) -> Routes:

@@ -5,23 +5,25 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import structlog
 
 from ingest import acks
+from ingest.batches import batch_of
 from ingest.counters import Counters
 from ingest.database import BACKOFF_S, Database
 from ingest.decode import Decoded, Message, decode, decoding
 from ingest.flood import FloodGuards
+from ingest.judge import Judge
 from ingest.routes import Routes
 from ingest.session import Link
+from kraj.clock import Clock, real
 from kraj.errors import KrajError, UnavailableError
-from kraj.quarantine import PAYLOAD_BYTES_MAX, PAYLOAD_KEPT_BYTES_OVERSIZED
 from kraj.store import slot
-from kraj.store.batch import Batch, EventRow, Outcome, RegistryChangedError, StatusRow
+from kraj.store.batch import Batch, Outcome, RegistryChangedError
 from kraj.store.quarantine import Quarantined
 from kraj.store.write import Writer
 
@@ -68,7 +70,11 @@ class Pipeline:
         batch_messages: int,
         linger_s: float,
         acknowledge_devices: bool = True,
+        now: Clock = real,
+        judge: Judge | None = None,
     ) -> None:
+        self._now = now
+        self._judge = judge
         self._database = database
         self._counters = counters
         self._clock = clock
@@ -139,7 +145,7 @@ class Pipeline:
             link, messages, since = self._cut()
             if self._routes is None:
                 await self._with_database(self._load_routes)
-            now_ms = int(datetime.now(UTC).timestamp() * 1000)
+            now_ms = int(self._now().timestamp() * 1000)
             work = _Work(link, messages, since, now_ms, self._known_routes, writer=self._writer)
             await self._prepare(work)
             await self._decoded.put(work)
@@ -221,6 +227,8 @@ class Pipeline:
     async def _load_routes(self, writer: Writer) -> None:
         self._meet(writer)
         self._routes = await self._database.routes()
+        if self._judge is not None:
+            await self._judge.reload(writer.connection, self._now())
         log.info("registry read", version=self._routes.version, devices=len(self._routes.all))
 
     async def _find_epochs(self, work: _Work, writer: Writer) -> None:
@@ -260,6 +268,8 @@ class Pipeline:
             self._counters.commit_s.observe(self._last_write - started)
             self._count(work.decoded, outcome)
             await self._acknowledge(work, outcome)
+            if self._judge is not None and self._judge.checkpoint_due:
+                await self._with_database(self._checkpoint)
             self._counters.ack_s.observe(self._clock() - work.since)
             self._unfinished -= len(work.messages)
             if not self._unfinished:
@@ -284,71 +294,41 @@ class Pipeline:
         self._meet(writer)
         batch = work.batch
         if batch is not None and batch.outcome is not None and await writer.is_committed(batch.batch_id):
-            return batch.outcome
+            return batch.outcome  # the rules learnt it when the slot was taken again
         if work.writer is not writer or work.routes is not self._known_routes:
             await self._decode_again(work, writer)
         batch = work.batch
         if batch is None:
             batch = work.batch = self._batch(work, await writer.next_batch_id())
-        return await writer.write(batch, self._in_flight - work.decoded.received)
+        return await self._write_judged(batch, writer, self._in_flight - work.decoded.received)
+
+    async def _write_judged(self, batch: Batch, writer: Writer, in_flight: int) -> Outcome:
+        """Write a batch with what the rules say of it; their state follows once it is committed."""
+        judge = self._judge
+        if judge is None:
+            return await writer.write(batch, in_flight)
+        batch.judge = judge.judging(batch)
+        outcome = await writer.write(batch, in_flight)
+        judge.settle(committed=True)
+        if outcome.judging_failed:
+            log.error("the database refuses what the rules say", error=outcome.judging_failed)
+        await judge.note_failures(writer.connection)
+        return outcome
 
     def _batch(self, work: _Work, batch_id: int) -> Batch:
-        decoded, messages, routes = work.decoded, work.messages, work.routes
-
-        def quarantined(message: int, reason: str, detail: str, metric: str | None) -> Quarantined:
-            topic, payload, _ = messages[message]
-            index = int(decoded.routes[message])
-            route = routes.all[index] if index >= 0 else None
-            kept = payload if len(payload) <= PAYLOAD_BYTES_MAX else payload[:PAYLOAD_KEPT_BYTES_OVERSIZED]
-            return Quarantined(
-                topic=topic[:300],
-                source=route.name if route else _source(topic),
-                municipality_id=route.municipality_id if route else None,
-                device_id=route.device_id if route else None,
-                reason=reason,
-                detail=detail,
-                metric=metric,
-                payload=kept,
-                payload_bytes=len(payload),
-            )
-
-        return Batch(
+        return batch_of(
             batch_id=batch_id,
-            registry_version=routes.version,
-            at=datetime.fromtimestamp(work.now_ms / 1000, UTC),
-            readings=decoded.readings,
-            blame=lambda message, detail: quarantined(message, "database", detail, None),
-            quarantined=[quarantined(r.message, r.reason, r.detail, r.metric) for r in decoded.rejections],
-            readings_quarantined=decoded.quarantined,
-            received=decoded.received,
-            statuses=[
-                StatusRow(m.route.device_id, m.status.online, m.status.boot, m.status.firmware, m.status.reset)
-                for m in sorted([*decoded.device_messages, *decoded.statuses_only], key=lambda m: m.message)
-                if m.status is not None
-            ],
-            events=[
-                EventRow(m.route.device_id, m.route.municipality_id, str(m.channel), m.body, m.message)
-                for m in decoded.device_messages
-            ],
+            messages=work.messages,
+            decoded=work.decoded,
+            routes=work.routes,
             epochs=work.epochs,
-            unknown_keys=dict(decoded.unknown_keys),
+            now_ms=work.now_ms,
         )
 
     def _count(self, decoded: Decoded, outcome: Outcome) -> None:
-        counters = self._counters
-        counters.committed.inc(outcome.committed)
-        counters.duplicate.inc(outcome.duplicates)
-        for rejection in decoded.rejections:
-            family = counters.values_quarantined if rejection.of_value else counters.quarantined
-            family.labels(rejection.reason).inc()
-        if outcome.refused:
-            counters.quarantined.labels("database").inc(len(outcome.refused))
-        counters.not_stored.inc(len(outcome.not_stored))
-        counters.events.inc(len(decoded.device_messages))
-        counters.unknown_keys.inc(decoded.unknown_keys.total())
-        counters.batches.inc()
+        self._counters.count_batch(decoded, outcome)
         self._in_flight -= decoded.received
-        counters.in_flight.set(self._in_flight + self._overcounted)
+        self._counters.in_flight.set(self._in_flight + self._overcounted)
 
     async def _acknowledge(self, work: _Work, outcome: Outcome) -> None:
         """First the devices, then the broker: should we die in between, the broker sends again."""
@@ -377,14 +357,37 @@ class Pipeline:
 
     async def _beat(self, writer: Writer) -> None:
         self._meet(writer)
-        now = datetime.now(UTC)
+        now = self._now()
         if self._routes is None:
             await self._load_routes(writer)
+        await self._tick(writer, now)
         await writer.idle(now, self._in_flight)
         await writer.make_partitions_ahead(now)
         self._last_write = self._clock()
 
+    async def _checkpoint(self, writer: Writer) -> None:
+        if self._judge is not None:
+            await self._judge.checkpoint(writer.connection)
 
-def _source(topic: str) -> str:
-    parts = topic.split("/")
-    return parts[2][:63] if len(parts) == 4 else "?"
+    async def _tick(self, writer: Writer, now: datetime) -> None:
+        """Silence: what nobody sends is judged by time, and committed as a batch without readings."""
+        judge = self._judge
+        if judge is None or not judge.tick_due:
+            return
+        batch_id = await writer.next_batch_id()
+        changes = judge.step(batch_id, [], [], now)
+        if changes:
+            batch = Batch(batch_id, self._known_routes.version, now, [], _nobody, judge=lambda _: changes)
+            try:
+                outcome = await writer.write(batch, self._in_flight)
+                self._counters.count_batch(Decoded(), outcome)
+            except RegistryChangedError:
+                judge.settle(committed=False)
+                await self._load_routes(writer)
+                return
+        judge.settle(committed=True)
+        await judge.note_failures(writer.connection)
+
+
+def _nobody(message: int, detail: str) -> Quarantined:
+    raise RuntimeError(f"a tick has no message {message} to blame: {detail}")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -41,7 +41,7 @@ async def _round(database: Database, link: Link | None, asked: dict[int, set[str
             routes = await database.routes() if requests else None
         if link is None or not link.is_open or routes is None:
             return link is None or not link.is_open or bool(requests)
-        now = datetime.now(UTC)
+        now = database.now()
         topics = [str(Topic(r.municipality, r.name, Channel.COMMAND)) for r in routes.all if r.sending]
         for resend_id, since in requests:
             done = asked.setdefault(resend_id, set())

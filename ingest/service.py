@@ -14,10 +14,12 @@ from prometheus_client import start_http_server
 
 from ingest.counters import Counters
 from ingest.database import Database
+from ingest.judge import Judge
 from ingest.pipeline import Pipeline
 from ingest.resend import grant_resends
 from ingest.session import Credentials, Link, connect, keep_session
 from kraj import topics
+from kraj.clock import shifted
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 
@@ -67,7 +69,16 @@ async def serve(settings: Settings, database_url: str) -> None:
             f"KRAJ_INGEST_METRICS_PORT={settings.ingest_metrics_port}: {error.strerror}"
         ) from error
     log.info("metrics", address=f"http://127.0.0.1:{server.server_port}/metrics")
-    database = Database(database_url, settings.ingest_slot, time.monotonic, counters)
+    now = shifted(settings.clock_offset_s)
+    judge = Judge(counters) if settings.ingest_rules else None
+    database = Database(
+        database_url,
+        settings.ingest_slot,
+        time.monotonic,
+        counters,
+        now=now,
+        resume=judge.resume if judge is not None else None,
+    )
     pipeline = Pipeline(
         database,
         counters,
@@ -75,19 +86,10 @@ async def serve(settings: Settings, database_url: str) -> None:
         batch_messages=settings.ingest_batch_messages,
         linger_s=settings.ingest_linger_ms / 1000,
         acknowledge_devices=settings.ingest_acknowledge_devices,
+        now=now,
+        judge=judge,
     )
-    link: Link | None = None
-
-    digested_before = 0
-
-    def connected(new: Link | None) -> None:
-        nonlocal link, digested_before
-        digested_before += link.digested if link else 0
-        link = new
-        counters.broker_up.set(0 if new is None else 1)
-
-    counters.digested.set_function(lambda: digested_before + (link.digested if link else 0))
-    counters.broker_lag_s.set_function(lambda: link.digest_s if link else 0.0)
+    line = _Line(counters, judge)
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -96,16 +98,16 @@ async def serve(settings: Settings, database_url: str) -> None:
     who = Credentials(settings.mqtt_host, settings.mqtt_port, settings.ingest_slot, settings.mqtt_username, password)
     work = asyncio.create_task(pipeline.run())
     connect_once = partial(connect, who, settings.ingest_window, topics.subscriptions(), pipeline.inbox)
-    session = asyncio.create_task(keep_session(connect_once, connected, database.held.wait))
+    session = asyncio.create_task(keep_session(connect_once, line.connected, database.held.wait))
     waiter = asyncio.create_task(stop.wait())
-    resends = asyncio.create_task(grant_resends(database, lambda: link))
+    resends = asyncio.create_task(grant_resends(database, lambda: line.link))
     try:
         done, _ = await asyncio.wait([work, session, waiter], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
         log.info("stopping: committing what is in flight")
-        if link is not None:
-            link.pause_reading()
+        if line.link is not None:
+            line.link.pause_reading()
         try:
             async with asyncio.timeout(DRAIN_S_MAX):
                 await pipeline.drain()
@@ -119,6 +121,26 @@ async def serve(settings: Settings, database_url: str) -> None:
         await database.close()
         server.shutdown()
         server.server_close()
+
+
+class _Line:
+    """The connection to the broker as it comes and goes, and its figures over all connections."""
+
+    def __init__(self, counters: Counters, judge: Judge | None) -> None:
+        self.link: Link | None = None
+        self._digested_before = 0
+        self._counters = counters
+        self._judge = judge
+        counters.digested.set_function(lambda: self._digested_before + (self.link.digested if self.link else 0))
+        counters.broker_lag_s.set_function(lambda: self.link.digest_s if self.link else 0.0)
+
+    def connected(self, new: Link | None) -> None:
+        """There is another connection, or (None) there is none."""
+        self._digested_before += self.link.digested if self.link else 0
+        self.link = new
+        self._counters.broker_up.set(0 if new is None else 1)
+        if self._judge is not None:
+            self._judge.listening(new is not None)
 
 
 def _password(settings: Settings) -> str | None:
