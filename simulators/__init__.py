@@ -1,1 +1,1 @@
-"""A region that is not there: signals of every kind, and a fleet of devices that sends them over real MQTT."""
+"""A region that is not there: the physics of every kind, labelled faults, and a fleet that lives it over real MQTT."""

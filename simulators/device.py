@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Annotated
 
 import msgspec
 from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
@@ -16,6 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from kraj.topics import Channel, Topic
+from simulators.messages import ACK, COMMAND, NAME, Result
 from simulators.region import Device
 from simulators.ring import Entry, Ring
 
@@ -24,6 +25,8 @@ READINGS_PER_MESSAGE = 16
 """A backlog goes in messages of this many readings: about 10 kB, far below what the platform takes."""
 COMMANDS_REMEMBERED = 64
 """Answers kept so that a command that comes again is answered again and not done again."""
+UNREAD_MAX = 10_000
+"""Packets that may wait in the kernel for a device that has lost its power: far more than fit."""
 SESSION_EXPIRY_S = 3600
 """How long the broker keeps commands for a device that is away (each command's own expiry may be shorter)."""
 
@@ -44,44 +47,9 @@ class Link:
     """A connection that lived this long starts the backoff anew."""
 
 
-class Ack(msgspec.Struct):
-    """The payload of ``ack``: closed ranges of one boot."""
-
-    boot: int
-    seq: list[tuple[int, int]]
-
-
-class Name(msgspec.Struct):
-    """The one part of a command without which it cannot be answered."""
-
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-
-
-class Command(Name):
-    """The payload of ``command``; the bounds belong to ``resend``."""
-
-    do: str
-    from_ts: int | None = None
-    to_ts: int | None = None
-    from_seq: int | None = None
-    to_seq: int | None = None
-
-
-class Result(msgspec.Struct, omit_defaults=True):
-    """The payload of ``result``; ``readings`` counts what a ``resend`` will send."""
-
-    id: str
-    ok: bool
-    error: str | None = None
-    readings: int | None = None
-
-
 _QUIET = logging.Logger("simulators.mqtt", logging.CRITICAL)  # noqa: LOG001 - outside the tree of loggers
 """A lost connection is everyday life of a fleet: it is counted, and three hundred lines about it help nobody."""
 _OFFLINE: dict[str, object] = {"online": False}
-_ack = msgspec.json.Decoder(Ack)
-_command = msgspec.json.Decoder(Command)
-_name = msgspec.json.Decoder(Name)
 
 
 class SimulatedDevice:
@@ -89,6 +57,10 @@ class SimulatedDevice:
 
     ``record`` puts a reading into the ring at any time; ``run`` keeps the connection and sends until ``stop``.
     ``acknowledged`` is told of each reading that the platform confirmed for the first time.
+
+    Power and network are lost in two steps: after ``lose`` nothing is sent or heard, and nobody knows; with ``cut`` the
+    broker finds the connection dead, and publishes the will. ``back`` lets it connect again, ``restart`` before it
+    tells that it was power that was gone.
     """
 
     def __init__(
@@ -117,15 +89,32 @@ class SimulatedDevice:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._drain_until = 0.0
+        self._lost = False
+        self._within_reach = asyncio.Event()
+        self._within_reach.set()
+        self._client_now: Client | None = None
 
     @property
     def reconnects(self) -> int:
         return max(0, self.sessions - 1)
 
-    def record(self, metrics: dict[str, object], ts_ms: int, channel: int = 0) -> int:
-        """Stamp a reading and put it into the ring; a device without a clock stamps its uptime instead."""
-        uptime_ms = int((self._now_s() - self._started_s) * 1000)
-        stamp: dict[str, object] = {"ts": ts_ms} if self.device.clock else {"uptime_ms": uptime_ms}
+    def record(
+        self,
+        metrics: dict[str, object],
+        ts_ms: int,
+        channel: int = 0,
+        *,
+        past: bool = False,
+        uptime_ms: int | None = None,
+    ) -> int:
+        """Stamp a reading and put it into the ring.
+
+        A device without a clock stamps its uptime instead: ``uptime_ms``, or the real time since it was made. With
+        ``past`` it is told the time, as nobody could tell later when its run began.
+        """
+        if uptime_ms is None:
+            uptime_ms = int((self._now_s() - self._started_s) * 1000)
+        stamp: dict[str, object] = {"ts": ts_ms} if self.device.clock or past else {"uptime_ms": uptime_ms}
         if channel:
             stamp["channel"] = channel
         seq = self.ring.append(stamp | metrics, ts_ms, channel)
@@ -137,6 +126,9 @@ class SimulatedDevice:
         await self._pause(self._random.uniform(0, self._link.connect_spread_s))
         failures = 0
         while not self._stopping.is_set():
+            await self._within_reach.wait()
+            if self._stopping.is_set():
+                break
             began = self._now_s()
             # The world's errors only: the broker away, refusing or cutting the connection. All else is ours and shows.
             with contextlib.suppress(MqttError, OSError):
@@ -147,18 +139,61 @@ class SimulatedDevice:
             failures += 1
             await self._pause(self._random.uniform(longest / 2, longest))
 
+    def lose(self) -> None:
+        """From now on nothing is sent or heard; to the broker the connection looks alive."""
+        self._lost = True
+        self._within_reach.clear()
+        if (wire := self._wire()) is not None:
+            # What the broker sends stays in the kernel, unread and unacknowledged: it will send it again.
+            asyncio.get_running_loop().remove_reader(wire.fileno())
+
+    def cut(self) -> None:
+        """The connection ends without a goodbye."""
+        client = self._client_now
+        if client is not None and (wire := self._wire()) is not None:
+            with contextlib.suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+            # It finds that it is shut behind whatever had come meanwhile, which nobody hears any more.
+            for _ in range(UNREAD_MAX):
+                if self._wire() is None:
+                    break
+                client._client.loop_read()  # pyright: ignore[reportPrivateUsage]
+        self._wake.set()
+
+    def back(self) -> None:
+        """Power and network are there again."""
+        self._lost = False
+        self._within_reach.set()
+
+    def restart(self) -> None:
+        """It starts again: the next boot, the same ring."""
+        self.ring.restart()
+
     def stop(self, drain_s: float = 0.0) -> None:
         """Send what waits and hear its answers for at most ``drain_s``, then say goodbye."""
         self._drain_until = self._now_s() + drain_s
         self._stopping.set()
+        self._within_reach.set()
         self._wake.set()
+        if self._lost:
+            self.cut()
+
+    def _wire(self) -> socket.socket | None:
+        """The open socket under the connection."""
+        if self._client_now is None:
+            return None
+        found = self._client_now._client.socket()  # pyright: ignore[reportPrivateUsage]
+        return found if isinstance(found, socket.socket) and found.fileno() >= 0 else None
 
     async def _session(self) -> None:
         async with self._client() as client:
             # Before anything else: a kept session delivers its commands at once.
             listener = asyncio.create_task(self._listen(client))
             listener.add_done_callback(lambda _: self._wake.set())
+            self._client_now = client
             try:
+                if self._lost:
+                    self.cut()
                 await client.subscribe([(str(self._topic(Channel.ACK)), 0), (str(self._topic(Channel.COMMAND)), 1)])
                 await self._say(client, self._online())
                 self.ring.reconnect()
@@ -168,6 +203,7 @@ class SimulatedDevice:
                 await self._say(client, _OFFLINE)
             finally:
                 self.connected = False
+                self._client_now = None
                 listener.cancel()
                 with contextlib.suppress(asyncio.CancelledError, MqttError):
                     await listener
@@ -200,7 +236,7 @@ class SimulatedDevice:
         telemetry = str(self._topic(Channel.TELEMETRY))
         while not listener.done():
             self._wake.clear()
-            for message in _messages(self.ring.take(self._now_s() * 1000)):
+            for message in () if self._lost else _messages(self.ring.take(self._now_s() * 1000)):
                 # aiomqtt waits for the PUBACK of a connection that is long gone; the listener knows at once.
                 sending = asyncio.ensure_future(client.publish(telemetry, message, qos=1))
                 await asyncio.wait([sending, listener], return_when=asyncio.FIRST_COMPLETED)
@@ -216,7 +252,7 @@ class SimulatedDevice:
     async def _sleep_until_needed(self) -> None:
         """Until a reading, an answer or ``stop`` comes, a resend is due, or the drain is over."""
         now_ms = self._now_s() * 1000
-        due = self.ring.due_ms(now_ms)
+        due = None if self._lost else self.ring.due_ms(now_ms)
         if self._stopping.is_set():
             due = min(due or self._drain_until * 1000, self._drain_until * 1000)
         # A timer and one event: wait_for would make a task for each sleep of each device.
@@ -229,6 +265,8 @@ class SimulatedDevice:
 
     async def _listen(self, client: Client) -> None:
         async for message in client.messages:
+            if self._lost:
+                continue
             try:
                 if message.topic.value.endswith(f"/{Channel.ACK}"):
                     self._take_ack(message)
@@ -238,14 +276,14 @@ class SimulatedDevice:
                 self.malformed += 1
 
     def _take_ack(self, message: Message) -> None:
-        ack = _ack.decode(message.payload)
+        ack = ACK.decode(message.payload)
         first = self.ring.acknowledge(ack.boot, ack.seq)
         if first and self._acknowledged:
             self._acknowledged(self.device.name, ack.boot, first)
         self._wake.set()
 
     async def _obey(self, client: Client, message: Message) -> None:
-        id_ = _name.decode(message.payload).id
+        id_ = NAME.decode(message.payload).id
         answer = self._answers.get(id_)
         if answer is None:
             answer = self._do(id_, message.payload)
@@ -256,7 +294,7 @@ class SimulatedDevice:
 
     def _do(self, id_: str, payload: bytes) -> Result:
         try:
-            command = _command.decode(payload)
+            command = COMMAND.decode(payload)
         except msgspec.DecodeError as error:
             return Result(id_, ok=False, error=str(error)[:200])
         if command.do != "resend":

@@ -1,4 +1,4 @@
-"""The fleet: steps the region's signals, gives each device its readings, and counts what became of them."""
+"""The fleet: lives through the region's days, gives each device its readings, and counts what became of them."""
 
 import asyncio
 import time
@@ -7,23 +7,32 @@ from dataclasses import dataclass, fields
 from random import Random
 from typing import Any
 
+import numpy as np
 from aiomqtt import MqttError
 
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
+from simulators.agenda import Agenda, Due, Event, Turn
 from simulators.device import Link, SimulatedDevice
+from simulators.pace import Pace
+from simulators.physics.frame import DAY_MS, Fault
+from simulators.presence import Day
+from simulators.radio import RADIOS
 from simulators.region import Region
 from simulators.ring import CAPACITY, Resend, Ring
-from simulators.signals import World
+from simulators.roster import Roster
+from simulators.stamps import Stamps
+from simulators.wording import readings
+from simulators.world import World
 
 SLOTS = 10
 """Parts of an interval; a device reports in one of them, so that the fleet sends evenly."""
+LOOK_S = 0.5
+"""The fleet looks so often, or when something is due, what there is to do."""
 REPORT_S = 10.0
 DRAIN_S = 2.0
 BOOTS_FROM_S = 1_735_689_600
 """2025-01-01: boots are numbered by the second of the start from here, so a new process has a number never used."""
-
-Clock = Callable[[], int]
 
 
 def wall_clock_ms() -> int:
@@ -54,9 +63,10 @@ class Fleet:
     """All devices of a region, each with its own connection.
 
     ``credentials`` maps device names to passwords; without it devices connect without a name and password.
-    ``interval_s`` is the time between two readings of a device. ``clock`` gives the wall time of readings in
-    Unix milliseconds. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that the
-    platform confirmed, as an oracle for what it must hold.
+    ``pace`` gives the simulated time. Devices report by their own habits, and lose power and network as the region's
+    days and ``faults`` bring it; with ``interval_s`` they do nothing but report so often, day and night, powered or
+    not: a load for the platform. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that
+    the platform confirmed, as an oracle for what it must hold.
     """
 
     def __init__(
@@ -65,8 +75,10 @@ class Fleet:
         link: Link,
         *,
         credentials: Mapping[str, str] | None = None,
-        interval_s: float = 10.0,
-        clock: Clock = wall_clock_ms,
+        interval_s: float | None = None,
+        faults: Sequence[Fault] = (),
+        pace: Pace | None = None,
+        world: World | None = None,
         boot: int | None = None,
         ring_capacity: int = CAPACITY,
         resend: Resend | None = None,
@@ -78,31 +90,37 @@ class Fleet:
                 f"{len(missing)} of {len(region.devices)} devices have no password, the first is {missing[0]}; "
                 "the credentials must come from a region of the same seed and number of devices"
             )
-        if interval_s <= 0:
+        if interval_s is not None and interval_s <= 0:
             raise ConfigurationError(f"the interval must be above 0 s, not {interval_s}")
         self.acknowledged: set[tuple[str, int, int]] = set()
-        self._clock = clock
+        self._pace = pace or Pace.of(wall_clock_ms)
         self._interval_s = interval_s
         self._hushed = False
-        self._world = World(region, SLOTS)
-        boot = clock() // 1000 - BOOTS_FROM_S if boot is None else boot
+        self._world = world or World(region)
+        self._faults = tuple(faults)
+        self._boot = self._pace.now_ms() // 1000 - BOOTS_FROM_S if boot is None else boot
+        self._stamps = Stamps(region, faults, RADIOS["ordinary"])
+        channels = np.array([i.channel for device in region.devices for i in device.installed])
+        self._channel = {kind: channels[places] for kind, places in self._world.asset.items()}
         self.devices: dict[str, SimulatedDevice] = {}
         for number, device in enumerate(region.devices):
             # A seed of its own for each device: adding one changes nothing for the others.
             random = Random(f"{region.seed} {number}")
             self.devices[device.name] = SimulatedDevice(
                 device,
-                Ring(boot, random, capacity=ring_capacity, resend_after=resend),
+                Ring(self._boot, random, capacity=ring_capacity, resend_after=resend),
                 link,
                 random,
                 password=credentials[device.name] if credentials is not None else None,
                 acknowledged=self._keep if keep_acknowledged else None,
             )
+        self._by_place = list(self.devices.values())
 
     async def run(self, stop: asyncio.Event, *, drain_s: float = DRAIN_S) -> None:
         """Simulate until ``stop`` is set, then send what waits for at most ``drain_s`` and disconnect."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_ignore_lost_sockets)
+        await self._begin()
         tasks = [asyncio.create_task(device.run(), name=name) for name, device in self.devices.items()]
         sampling = asyncio.create_task(self._sample(), name="sampling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -149,16 +167,83 @@ class Fleet:
     def _keep(self, device: str, boot: int, seqs: Sequence[int]) -> None:
         self.acknowledged.update((device, boot, seq) for seq in seqs)
 
+    async def _begin(self) -> None:
+        """Before anybody connects it must be known who has power."""
+        if self._interval_s is not None:
+            return
+        now_ms = self._pace.now_ms()
+        self._roster = Roster(self._world, self._faults, now_ms, boot=self._boot, fresh=True)
+        self._today = await self._plan(now_ms // DAY_MS * DAY_MS)
+        for device in self._today.skip(now_ms):
+            self._by_place[device].lose()
+
+    async def _plan(self, start_ms: int) -> Agenda:
+        return Agenda(await asyncio.to_thread(self._roster.day, start_ms))
+
     async def _sample(self) -> None:
-        loop = asyncio.get_running_loop()
-        step_s = self._interval_s / SLOTS
-        start, tick = loop.time(), 0
-        while True:
-            ts_ms = self._clock()
-            if self._hushed:
+        if self._interval_s is not None:
+            await self._load(self._interval_s)
+        while not self._hushed:
+            await self._day(self._today)
+            self._today = await self._plan(self._today.duty.start_ms + DAY_MS)
+
+    async def _day(self, agenda: Agenda) -> None:
+        end_ms = agenda.duty.start_ms + DAY_MS
+        while not self._hushed:
+            now_ms = min(self._pace.now_ms(), end_ms - 1)
+            for event in agenda.happened(now_ms):
+                self._befall(event)
+            for due in agenda.due(now_ms):
+                self._record(due, agenda.duty.presence)
+            if self._pace.now_ms() >= end_ms:
                 return
-            for device, channel, metrics in self._world.step(ts_ms, tick % SLOTS):
-                self.devices[device].record(metrics, ts_ms, channel)
+            await asyncio.sleep(min(LOOK_S, self._pace.wait_s(agenda.next_ms())))
+
+    def _befall(self, event: Event) -> None:
+        device = self._by_place[event.device]
+        match event.turn:
+            case Turn.LOSE:
+                device.lose()
+            case Turn.CUT:
+                device.cut()
+            case Turn.RESTART:
+                device.restart()
+            case Turn.BACK:
+                device.back()
+
+    def _record(self, due: Due, presence: Day) -> None:
+        """Measure and put into the rings; order of time within each device."""
+        kind = self._world.models[due.kind].kind
+        device = self._world.device[due.kind][due.rows]
+        health = self._stamps.health(device, due.ts_ms, presence)
+        own_ms = due.ts_ms + self._stamps.off_ms(device, due.ts_ms).astype(np.int64)
+        found = readings(kind, {**self._world.at(due.kind, due.rows, due.ts_ms), **health})
+        # Who cannot tell the time is stamped when ingest hears of it; of the past it could only lie.
+        past = self._pace.past
+        up_ms = due.ts_ms - presence.boots(device, due.ts_ms)[1]
+        columns = (device, own_ms, self._channel[due.kind][due.rows], up_ms)
+        numbers: list[tuple[int, int, int, int]] = list(zip(*(column.tolist() for column in columns), strict=True))
+        for (place, ts_ms, channel, uptime_ms), metrics in zip(numbers, found, strict=True):
+            self._by_place[place].record(metrics, ts_ms, channel, past=past, uptime_ms=uptime_ms)
+
+    async def _load(self, interval_s: float) -> None:
+        """A part of the devices reports in each tick."""
+        loop = asyncio.get_running_loop()
+        rows = {kind: np.arange(len(model.assets)) for kind, model in self._world.models.items()}
+        step_s = interval_s / SLOTS
+        start, tick, day = loop.time(), 0, -1
+        devices = len(self._by_place)
+        began_ms = self._pace.now_ms()
+        while not self._hushed:
+            ts_ms = self._pace.now_ms()
+            if ts_ms // DAY_MS != day:
+                day = ts_ms // DAY_MS
+                await asyncio.to_thread(self._world.prepare, day * DAY_MS, self._faults)
+            running = Day.quiet(devices, self._boot, began_ms)
+            for kind, everyone in rows.items():
+                turn = everyone[self._world.device[kind] % SLOTS == tick % SLOTS]
+                if len(turn):
+                    self._record(Due(kind, turn, np.full(len(turn), ts_ms)), running)
             # A late tick is skipped, not caught up: a stalled machine must not answer with a burst.
             tick = max(tick + 1, int((loop.time() - start) / step_s))
             await asyncio.sleep(start + tick * step_s - loop.time())
@@ -179,8 +264,9 @@ async def run(
     stop: asyncio.Event,
     *,
     credentials: Mapping[str, str] | None = None,
-    interval_s: float = 10.0,
-    clock: Clock = wall_clock_ms,
+    interval_s: float | None = None,
+    faults: Sequence[Fault] = (),
+    pace: Pace | None = None,
     report: Callable[[Counts], None] | None = None,
 ) -> Counts:
     """Simulate ``region`` against the broker in ``settings`` until ``stop`` is set; gives the final counts.
@@ -188,7 +274,7 @@ async def run(
     ``report`` is called every ``REPORT_S`` seconds and once at the end.
     """
     link = Link(host=settings.mqtt_host, port=settings.mqtt_port)
-    fleet = Fleet(region, link, credentials=credentials, interval_s=interval_s, clock=clock)
+    fleet = Fleet(region, link, credentials=credentials, interval_s=interval_s, faults=faults, pace=pace)
 
     async def reporting() -> None:
         while report:

@@ -1,367 +1,32 @@
-"""Simulated devices against a real mosquitto, with a small platform written on an independent client (paho)."""
+"""Fleets of simulated devices against a real mosquitto, and the command."""
 
 import asyncio
 import contextlib
-import json
+import itertools
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from random import Random
-from typing import Any, cast
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from kraj import topics, wire
 from kraj.errors import ConfigurationError
 from kraj.kinds import KINDS
 from kraj.settings import Settings
-from simulators.device import Link, SimulatedDevice
-from simulators.fleet import Counts, Fleet, run
-from simulators.region import Device, region
-from simulators.ring import Resend, Ring
-
-WAIT_S = 15.0
-NEVER = Resend(first_ms=3_600_000, longest_ms=3_600_000)
-SOON = Resend(first_ms=150, longest_ms=600)
-DEVICE = Device(name="lamp-a1", municipality="obec", installed=())
-PREFIX = "kraj/obec/lamp-a1"
-
-
-class Broker:
-    """A mosquitto process on a free loopback port; ``connections`` reads its log."""
-
-    def __init__(self, folder: Path, *, password_file: Path | None = None) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        self._log = folder / "broker.log"
-        access = f"allow_anonymous false\npassword_file {password_file}" if password_file else "allow_anonymous true"
-        config = folder / "mosquitto.conf"
-        config.write_text(
-            f"listener {self.port} 127.0.0.1\n{access}\nuser root\npersistence false\n"
-            f"connection_messages true\nlog_type notice\nlog_dest file {self._log}\n"
-        )
-        self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)])
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            assert time.monotonic() < deadline, "mosquitto does not listen"
-            time.sleep(0.02)
-
-    def connections(self) -> Counter[str]:
-        """How often each client id has connected."""
-        found = re.findall(r"New client connected from \S+ as (\S+) ", self._log.read_text())
-        return Counter(name for name in found if not name.startswith("_"))
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(WAIT_S)
-
-
-class Platform:
-    """Listens to everything, remembers it, and acknowledges what ``answer`` gives for a message's readings."""
-
-    def __init__(self, port: int) -> None:
-        self.readings: list[tuple[str, dict[str, Any]]] = []
-        self.payloads: list[tuple[str, bytes]] = []
-        self.results: list[dict[str, Any]] = []
-        self.acked: set[tuple[str, int, int]] = set()
-        self.answer: Callable[[list[dict[str, Any]]], list[int]] = lambda readings: [r["seq"] for r in readings]
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, "_platform", protocol=paho.MQTTv5)
-        self._client.on_message = self._take
-        self._client.connect("127.0.0.1", port)
-        subscribed = threading.Event()
-
-        def on_subscribe(*_: object) -> None:
-            subscribed.set()
-
-        self._client.on_subscribe = on_subscribe
-        self._client.loop_start()
-        self._client.subscribe([("kraj/+/+/telemetry", _QOS_1), ("kraj/+/+/result", _QOS_1)])
-        assert subscribed.wait(WAIT_S)
-
-    def _take(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
-        prefix, channel = message.topic.rsplit("/", 1)
-        found: Any = json.loads(message.payload)
-        if channel == "result":
-            self.results.append(found)
-            return
-        readings = cast("list[dict[str, Any]]", found if isinstance(found, list) else [found])
-        device = prefix.rsplit("/", 1)[1]
-        self.payloads.append((device, bytes(message.payload)))
-        self.readings += [(device, r) for r in readings]
-        named = self.answer(readings)
-        for boot in {r["boot"] for r in readings if r["seq"] in named}:
-            seqs = [r["seq"] for r in readings if r["seq"] in named and r["boot"] == boot]
-            self.acked |= {(device, boot, seq) for seq in seqs}
-            client.publish(f"{prefix}/ack", wire.encode_ack(boot, seqs), qos=0)
-
-    def seen(self) -> Counter[int]:
-        """How often each seq came."""
-        return Counter(r["seq"] for _, r in self.readings)
-
-    def publish(self, topic: str, payload: object) -> None:
-        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(topic, body, qos=1).wait_for_publish(WAIT_S)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-class Proxy:
-    """A TCP hop between devices and broker that can cut every connection as a pulled cable does."""
-
-    def __init__(self, port: int) -> None:
-        self.open = True
-        self.port = 0
-        self._target = port
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.open:
-            writer.transport.abort()
-            return
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        self._writers |= {writer, far_writer}
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-        self._writers -= {writer, far_writer}
-
-    def cut(self) -> None:
-        self.open = False
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def close(self) -> None:
-        self.cut()
-        assert self._server
-        self._server.close()
-        await self._server.wait_closed()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-    writer.transport.abort()
-
-
-_QOS_1 = SubscribeOptions(1)
-
-
-def retained(port: int, topic: str, count: int = 1) -> dict[str, Any]:
-    """What a newcomer finds retained, payloads by topic."""
-    found: dict[str, Any] = {}
-    done = threading.Event()
-    client = paho.Client(CallbackAPIVersion.VERSION2, "_newcomer", protocol=paho.MQTTv5)
-
-    def take(_: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
-        assert message.retain
-        found[message.topic] = json.loads(message.payload)
-        if len(found) >= count:
-            done.set()
-
-    client.on_message = take
-    client.connect("127.0.0.1", port)
-    client.subscribe(topic, 1)
-    client.loop_start()
-    done.wait(WAIT_S)
-    client.disconnect()
-    client.loop_stop()
-    return found
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
-        await asyncio.sleep(0.01)
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    started = Broker(tmp_path_factory.mktemp("broker"))
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def platform(broker: Broker) -> Iterator[Platform]:
-    started = Platform(broker.port)
-    yield started
-    started.close()
-
-
-@pytest.fixture
-async def proxy(broker: Broker) -> AsyncIterator[Proxy]:
-    started = Proxy(broker.port)
-    await started.start()
-    yield started
-    await started.close()
-
-
-@contextlib.asynccontextmanager
-async def running(
-    port: int, *, device: Device = DEVICE, resend_after: Resend = NEVER, boot: int = 7
-) -> AsyncGenerator[SimulatedDevice]:
-    link = Link(host="127.0.0.1", port=port, connect_spread_s=0, backoff_first_s=0.05, backoff_longest_s=0.1)
-    ring = Ring(boot, Random(1), resend_after=resend_after)
-    simulated = SimulatedDevice(device, ring, link, Random(2))
-    task = asyncio.create_task(simulated.run())
-    try:
-        await until(lambda: simulated.connected, "connected")
-        yield simulated
-    finally:
-        simulated.stop()
-        await asyncio.wait_for(task, WAIT_S)
-
-
-async def test_only_what_the_platform_names_is_freed_and_the_rest_is_sent_again(
-    broker: Broker, platform: Platform
-) -> None:
-    platform.answer = lambda readings: [r["seq"] for r in readings if r["seq"] in (2, 3, 5)]
-    async with running(broker.port, resend_after=SOON) as device:
-        for n in range(6):
-            device.record({"power_w": n}, 1000 + n)
-        await until(lambda: all(platform.seen()[seq] >= 3 for seq in (1, 4, 6)), "the unnamed are sent again")
-        assert {seq for seq, times in platform.seen().items() if times == 1} == {2, 3, 5}
-        assert device.ring.pending == 3
-        assert device.ring.counters.acknowledged == 3
-        platform.answer = lambda readings: [r["seq"] for r in readings]
-        await until(lambda: not device.ring.pending, "all named in the end")
-    assert next(r for _, r in platform.readings if r["seq"] == 4) == {"boot": 7, "seq": 4, "ts": 1003, "power_w": 3}
-
-
-async def test_an_ack_of_another_boot_or_a_broken_one_frees_nothing(broker: Broker, platform: Platform) -> None:
-    platform.answer = lambda _: []
-    async with running(broker.port) as device:
-        device.record({"power_w": 1}, 1000)
-        platform.publish(f"{PREFIX}/ack", {"boot": 6, "seq": [[1, 1]]})
-        for junk in (b"", b"\xff", b"[]", b'{"boot":7}', b'{"boot":7,"seq":[1]}', b'{"boot":7,"seq":[["a",2]]}'):
-            platform.publish(f"{PREFIX}/ack", junk)
-        platform.publish(f"{PREFIX}/command", b"{}")
-        await until(lambda: device.malformed == 7, "broken messages counted")
-        assert device.ring.pending == 1
-        assert device.connected
-
-
-async def test_the_status_tells_online_then_offline_when_the_cable_is_pulled_then_online_again(
-    broker: Broker, proxy: Proxy
-) -> None:
-    topic = f"{PREFIX}/status"
-    async with running(proxy.port, boot=9) as device:
-        online = {"online": True, "boot": 9, "firmware": "sim-0.1", "reset": "power_on"}
-        assert await asyncio.to_thread(retained, broker.port, topic) == {topic: online}
-        proxy.cut()
-        await until(lambda: not device.connected, "disconnected")
-        # The broker publishes the will when it sees the broken socket, a moment after the device does.
-        await until(lambda: retained(broker.port, topic)[topic] == {"online": False}, "the will")
-        proxy.open = True
-        await until(lambda: device.connected, "reconnected")
-        assert await asyncio.to_thread(retained, broker.port, topic) == {topic: online}
-        assert device.reconnects == 1
-    assert await asyncio.to_thread(retained, broker.port, topic) == {topic: {"online": False}}
-
-
-async def test_a_reconnect_sends_everything_unacknowledged_at_once_and_live_readings_first(
-    platform: Platform, proxy: Proxy
-) -> None:
-    platform.answer = lambda _: []
-    async with running(proxy.port) as device:
-        for n in range(3):
-            device.record({"power_w": n}, n)
-        await until(lambda: len(platform.readings) == 3, "sent once")
-        proxy.cut()
-        await until(lambda: not device.connected, "disconnected")
-        device.record({"power_w": 3}, 3)
-        platform.answer = lambda readings: [r["seq"] for r in readings]
-        proxy.open = True
-        await until(lambda: not device.ring.pending, "all acknowledged")
-        assert platform.seen() == {1: 2, 2: 2, 3: 2, 4: 1}
-
-
-async def test_the_command_resend_sends_delivered_readings_again_once_for_each_id(
-    broker: Broker, platform: Platform
-) -> None:
-    async with running(broker.port) as device:
-        for n in range(5):
-            device.record({"power_w": n}, 1000 + n)
-        await until(lambda: device.ring.counters.acknowledged == 5, "all delivered")
-        command = {"id": "c1", "do": "resend", "from_ts": 1002}
-        platform.publish(f"{PREFIX}/command", command)
-        await until(lambda: len(platform.results) == 1, "the result")
-        await until(lambda: not device.ring.pending, "delivered again")
-        assert platform.seen() == {1: 1, 2: 1, 3: 2, 4: 2, 5: 2}
-        platform.publish(f"{PREFIX}/command", command)
-        await until(lambda: len(platform.results) == 2, "the same result")
-        assert platform.results == [{"id": "c1", "ok": True, "readings": 3}] * 2
-        assert device.ring.counters.sent == 8
-        assert device.ring.counters.acknowledged == 5
-
-
-async def test_an_unknown_or_wrong_command_is_answered_with_what_is_wrong(broker: Broker, platform: Platform) -> None:
-    async with running(broker.port):
-        platform.publish(f"{PREFIX}/command", {"id": "c9", "do": "dance"})
-        await until(lambda: platform.results, "the result")
-        platform.publish(f"{PREFIX}/command", {"id": "c10", "do": "resend", "from_ts": "noon"})
-        await until(lambda: len(platform.results) == 2, "the second result")
-        assert platform.results[0] == {"id": "c9", "ok": False, "error": "unknown command 'dance'; known: resend"}
-        assert platform.results[1]["ok"] is False
-        assert "from_ts" in platform.results[1]["error"]
-
-
-async def test_a_command_given_while_the_device_is_away_is_obeyed_when_it_returns(
-    platform: Platform, proxy: Proxy
-) -> None:
-    async with running(proxy.port) as device:
-        proxy.cut()
-        await until(lambda: not device.connected, "disconnected")
-        platform.publish(f"{PREFIX}/command", {"id": "late", "do": "resend"})
-        proxy.open = True
-        await until(lambda: platform.results, "the result")
-        assert platform.results[0]["id"] == "late"
-
-
-async def test_a_device_without_a_clock_sends_uptime_and_resends_all_whatever_time_is_named(
-    broker: Broker, platform: Platform
-) -> None:
-    clockless = Device(name="lamp-a1", municipality="obec", installed=(), clock=False)
-    async with running(broker.port, device=clockless) as device:
-        device.record({"power_w": 1}, 5_000)
-        device.record({"power_w": 2}, 1_000)
-        await until(lambda: device.ring.counters.acknowledged == 2, "delivered")
-        platform.publish(f"{PREFIX}/command", {"id": "c1", "do": "resend", "from_ts": 9_000})
-        await until(lambda: platform.seen() == {1: 2, 2: 2}, "all again")
-    first, second = (next(r for _, r in platform.readings if r["seq"] == seq) for seq in (1, 2))
-    assert "ts" not in first
-    assert 0 <= first["uptime_ms"] <= second["uptime_ms"] < 60_000
-
-
-async def test_a_backlog_goes_in_messages_that_the_platform_takes(broker: Broker, platform: Platform) -> None:
-    async with running(broker.port) as device:
-        for n in range(300):
-            device.record({"power_w": n}, n)
-        await until(lambda: not device.ring.pending, "all delivered")
-    assert sorted(platform.seen()) == list(range(1, 301))
-    sizes = [len(json.loads(p)) if p.startswith(b"[") else 1 for _, p in platform.payloads]
-    assert 1 < max(sizes) <= wire.READINGS_PER_MESSAGE_MAX
+from simulators.device import Link
+from simulators.fleet import Counts, Fleet, run, wall_clock_ms
+from simulators.pace import Pace
+from simulators.physics.frame import Fault
+from simulators.region import Region, region
+from simulators.world import World
+from tests.simulators.rig import WAIT_S, Broker, Platform, retained, until
+from tests.simulators.scripted import HOUR_MS, MINUTE_MS, ON, START_MS, Course, Scripted, between, lamps
 
 
 async def test_a_fleet_delivers_every_reading_over_one_connection_a_device(broker: Broker, platform: Platform) -> None:
@@ -434,6 +99,115 @@ async def test_devices_sign_in_with_their_passwords(tmp_path: Path) -> None:
         broker.close()
 
 
+def lived(region: Region, port: int, pace: Pace, *, faults: Sequence[Fault] = (), power: Course = ON) -> Fleet:
+    """A fleet of scripted lamps that lives through its days."""
+    link = Link(host="127.0.0.1", port=port, connect_spread_s=0, backoff_first_s=0.05, backoff_longest_s=0.1)
+    world = World(region, [Scripted(region.assets, power=power)])
+    return Fleet(region, link, faults=faults, pace=pace, world=world, boot=5, keep_acknowledged=True)
+
+
+@contextlib.asynccontextmanager
+async def alive(fleet: Fleet) -> AsyncGenerator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(fleet.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, WAIT_S)
+
+
+def offset(ts_ms: int) -> Pace:
+    """A clock that shows this moment now, as far as it lies from it."""
+    off = ts_ms - wall_clock_ms()
+    return Pace.of(lambda: wall_clock_ms() + off)
+
+
+async def test_a_past_is_told_faster_with_its_own_times_and_then_the_present(
+    broker: Broker, platform: Platform
+) -> None:
+    built = lamps(4)
+    start_ms = START_MS + 22 * HOUR_MS
+    wall_ms = wall_clock_ms() - (start_ms + 4 * HOUR_MS)
+    pace = Pace.of(lambda: wall_clock_ms() - wall_ms, start_ms, 6_000.0)
+    fleet = lived(built, broker.port, pace)
+    async with alive(fleet):
+        await until(lambda: not pace.past, "caught up")
+        await until(lambda: fleet.counts().produced >= 4 * 47 and not fleet.counts().pending, "all delivered")
+    times = sorted(r["ts"] for _, r in platform.readings)
+    assert times[0] - start_ms < 6 * MINUTE_MS
+    assert start_ms + 4 * HOUR_MS - times[-1] < 6 * MINUTE_MS
+    by_device = Counter(name for name, _ in platform.readings)
+    assert set(by_device.values()) <= {47, 48, 49}, "midnight lies between, and neither hides nor doubles anything"
+    for name in by_device:
+        mine = sorted(r["ts"] for device, r in platform.readings if device == name)
+        # Clocks drift a little, and are set at night.
+        assert all(abs(b - a - 5 * MINUTE_MS) < 4000 for a, b in itertools.pairwise(mine))
+    uptimes = {r["uptime_s"] for _, r in platform.readings}
+    assert max(uptimes) <= 4 * 3600
+    assert all(r["boot"] == 5 for _, r in platform.readings)
+
+
+async def test_lost_power_silences_devices_publishes_their_wills_and_starts_them_again(
+    broker: Broker, platform: Platform
+) -> None:
+    built = lamps(3)
+    now_ms = START_MS + 10 * HOUR_MS
+    wall_ms = wall_clock_ms() - (now_ms + 3 * HOUR_MS)
+    pace = Pace.of(lambda: wall_clock_ms() - wall_ms, now_ms, 1_200.0)
+    power = between(11 * HOUR_MS, 12 * HOUR_MS, 0, 1, row=1)
+    fleet = lived(built, broker.port, pace, power=power)
+    dark, lit = built.devices[1], built.devices[0]
+    topic = f"kraj/obec/{dark.name}/status"
+    async with alive(fleet):
+        await until(lambda: fleet.counts().connected == 3, "connected")
+        await until(lambda: fleet.counts().connected == 2, "one lost its power")
+        assert retained(broker.port, topic)[topic] == {"online": False}
+        await until(lambda: fleet.counts().connected == 3, "and is back")
+        assert retained(broker.port, topic)[topic]["boot"] == 6
+        await until(lambda: not pace.past and not fleet.counts().pending, "all delivered")
+    mine = [r for name, r in platform.readings if name == dark.name]
+    gone = START_MS + 11 * HOUR_MS, START_MS + 12 * HOUR_MS
+    assert not [r for r in mine if gone[0] <= r["ts"] < gone[1]]
+    assert {r["boot"] for r in mine if r["ts"] < gone[0]} == {5}
+    assert {r["boot"] for r in mine if r["ts"] >= gone[1]} == {6}
+    assert min(r["uptime_s"] for r in mine if r["boot"] == 6) < 60
+    assert sorted(r["seq"] for r in mine) == list(range(1, len(mine) + 1))
+    assert {r["boot"] for name, r in platform.readings if name == lit.name} == {5}
+
+
+async def test_a_lost_network_holds_readings_back_until_it_returns(broker: Broker, platform: Platform) -> None:
+    built = lamps(2)
+    now_ms = START_MS + 10 * HOUR_MS
+    wall_ms = wall_clock_ms() - (now_ms + 2 * HOUR_MS)
+    pace = Pace.of(lambda: wall_clock_ms() - wall_ms, now_ms, 1_200.0)
+    start, end = START_MS + int(10.5 * HOUR_MS), START_MS + int(11.5 * HOUR_MS)
+    cut = Fault(
+        cause="comms_lost", scope="asset", municipality="obec", name="VO-0001",
+        targets=(built.assets[1].key,), start_ms=start, end_ms=end,
+    )  # fmt: skip
+    fleet = lived(built, broker.port, pace, faults=[cut])
+    async with alive(fleet):
+        await until(lambda: fleet.counts().connected == 2, "connected")
+        await until(lambda: fleet.counts().connected == 1, "one is out of reach")
+        assert fleet.devices[built.devices[1].name].ring.pending > 0
+        await until(lambda: not pace.past and not fleet.counts().pending, "all delivered")
+    mine = [r for name, r in platform.readings if name == built.devices[1].name]
+    assert len([r for r in mine if start <= r["ts"] < end]) == 12
+    assert {r["boot"] for r in mine} == {5}
+
+
+async def test_devices_without_power_at_the_start_wait_for_it(broker: Broker) -> None:
+    power = between(0, 20 * HOUR_MS, 0, 1, row=0)
+    fleet = lived(lamps(2), broker.port, offset(START_MS + 10 * HOUR_MS), power=power)
+    before = broker.connections()
+    async with alive(fleet):
+        await until(lambda: fleet.counts().connected == 1, "the other")
+        await asyncio.sleep(0.5)
+        assert fleet.counts().connected == 1
+    assert sum((broker.connections() - before).values()) == 1
+
+
 async def test_missing_passwords_are_named_before_anything_connects() -> None:
     built = region(2, 6)
     with pytest.raises(
@@ -464,6 +238,9 @@ def test_the_command_says_how_it_goes_and_stops_on_sigterm(broker: Broker, platf
         (["--devices", "0"], "a region has 1 to"),
         (["--credentials", "/nonexistent"], "--credentials /nonexistent"),
         (["--port", "70000"], "KRAJ_MQTT_PORT"),
+        (["--speed", "5"], "needs a start in the past"),
+        (["--start", "2100-01-01"], "lies in the future"),
+        (["--faults", "lamp_outt"], "did you mean lamp_out?"),
     ],
 )
 def test_wrong_options_are_explained_without_a_traceback(arguments: list[str], message: str) -> None:

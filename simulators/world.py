@@ -1,0 +1,88 @@
+"""All models of a region together: one weather, one grid, one day after another."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from simulators.asset import Region
+from simulators.physics.ailments import snow_faults
+from simulators.physics.cabinet import CabinetModel
+from simulators.physics.frame import DAY_MS, GRID_MS, Columns, Effects, Fault, Ints, Model, Rows
+from simulators.physics.health import Health
+from simulators.physics.lamp import LampModel
+from simulators.physics.solar import SolarModel
+from simulators.physics.stop import StopModel
+from simulators.physics.weather import Weather
+
+COSTLY_SHARE, PRODUCING_SHARE = 0.1, 0.05
+"""A fault costs something when it takes a tenth of a power that is worth speaking of."""
+
+
+class World:
+    """A region that behaves: prepared a day at a time, then asked for any assets at any moments of that day.
+
+    ``device`` and ``asset`` hold, by kind, where the rows of its model lie in ``region.devices`` and ``region.assets``.
+    """
+
+    def __init__(self, region: Region, models: Sequence[Model] | None = None) -> None:
+        self.region = region
+        self.weather = Weather(region.seed)
+        self.models: Mapping[str, Model] = {m.kind.name: m for m in (models or build(region, self.weather))}
+        places = [(n, installed.asset.key) for n, d in enumerate(region.devices) for installed in d.installed]
+        device = {key: place for place, key in places}
+        asset = {key: place for place, (_, key) in enumerate(places)}
+        self.device: Mapping[str, Rows] = {
+            kind: np.array([device[a.key] for a in model.assets], np.intp) for kind, model in self.models.items()
+        }
+        self.asset: Mapping[str, Rows] = {
+            kind: np.array([asset[a.key] for a in model.assets], np.intp) for kind, model in self.models.items()
+        }
+
+    def prepare(self, start_ms: int, faults: Sequence[Fault] = ()) -> None:
+        """Compute the day from ``start_ms``, a multiple of ``DAY_MS``, with the faults that act on it."""
+        acting = today(faults, start_ms)
+        for model in self.models.values():
+            model.prepare(start_ms, Effects.of(acting, model.assets))
+
+    def weather_faults(self, start_ms: int, days: int) -> tuple[Fault, ...]:
+        """What the weather itself brings that an alert must tell of: snow on the roofs."""
+        roofs = self.models["solar"].assets if "solar" in self.models else ()
+        return snow_faults(self.weather, roofs, start_ms, days) if roofs else ()
+
+    def costly_ms(self, fault: Fault, start_ms: int) -> Ints:
+        """The moments of the prepared day at which a fault costs one of its roofs a tenth of its power or more."""
+        model = self.models.get("solar")
+        acts = (max(fault.start_ms, start_ms), min(fault.end_ms, start_ms + DAY_MS))
+        ts_ms = np.arange(-(-acts[0] // GRID_MS) * GRID_MS, acts[1], GRID_MS, dtype=np.int64)
+        if not isinstance(model, SolarModel) or not len(ts_ms):
+            return ts_ms[:0]
+        rows = np.flatnonzero([asset.key in set(fault.targets) for asset in model.assets])
+        every, moments = np.repeat(rows, len(ts_ms)), np.tile(ts_ms, len(rows))
+        healthy = model.healthy_power_w(every, moments)
+        rated = np.array([model.assets[row].power_rated_w for row in rows.tolist()]).repeat(len(ts_ms))
+        lost = healthy - model.at(every, moments)["power_w"]
+        costs = (lost >= COSTLY_SHARE * healthy) & (healthy > PRODUCING_SHARE * rated)
+        return ts_ms[costs.reshape(len(rows), len(ts_ms)).any(axis=0)]
+
+    def at(self, kind: str, rows: Rows, ts_ms: Ints) -> Columns:
+        """What these assets of a kind measure at these moments of the prepared day; shapes ``(k,)``."""
+        return self.models[kind].at(rows, ts_ms)
+
+
+def today(faults: Sequence[Fault], start_ms: int, *, after_ms: int = 0) -> list[Fault]:
+    """The faults that act on some part of the day from ``start_ms``, or ended at most ``after_ms`` before."""
+    return [f for f in faults if f.start_ms < start_ms + DAY_MS and f.end_ms > start_ms - after_ms]
+
+
+def build(region: Region, weather: Weather) -> tuple[Model, ...]:
+    """The models of the kinds that the region has, seeded by it, in the order in which a day is prepared: a cabinet's
+    meter asks the lamps behind it."""
+    lamps = LampModel(region, weather)
+    roofs = [asset for asset in region.assets if asset.kind == "solar"]
+    models: tuple[Model, ...] = (
+        lamps,
+        CabinetModel(region, weather, lamps),
+        StopModel(region, weather),
+        SolarModel(roofs, weather, region.seed, Health(region, "solar")),
+    )
+    return tuple(model for model in models if model.assets)

@@ -1,0 +1,144 @@
+"""Which faults can be told at all, and on what."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from kraj.alerts import Scope
+from rules import catalogue
+from rules.correlation import causes
+from simulators.causes import CAUSES
+from simulators.faults import one
+from simulators.labels import EQUIVALENTS, LINGERS_MS, NEEDS, SHOWS, Labels, Need, needs
+from simulators.physics.frame import DAY_MS, GRID_MS, Fault
+from simulators.physics.weather import Weather
+from simulators.region import region
+
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+BUILT = region(1, 400)
+WEATHER = Weather(1)
+RULES = catalogue.load()
+ALL_NEEDS = needs(RULES, [cause.name for cause in causes.load()])
+WINTER = int(datetime(2026, 12, 14, tzinfo=UTC).timestamp() * 1000)
+SUMMER = int(datetime(2026, 6, 15, tzinfo=UTC).timestamp() * 1000)
+FAR = SUMMER + 1000 * DAY_MS
+
+
+def labels(end_ms: int = FAR, costly: dict[Fault, np.ndarray] | None = None) -> Labels:
+    return Labels(BUILT, WEATHER, ALL_NEEDS, end_ms, costly or {})
+
+
+def struck(cause: str, at_ms: int, hours: float) -> Fault:
+    return one(cause, BUILT, 1, at_ms, hours=hours)
+
+
+def permanent_lamp(fault: Fault) -> Fault:
+    """The same on a lamp that has power by day and is lit all night."""
+    lamp = next(
+        a for a in BUILT.assets if a.kind == "lamp" and not a.number("feeder_switched") and not a.number("part_night")
+        and not a.number("report_interval_s")
+    )  # fmt: skip
+    return replace(fault, targets=(lamp.key,))
+
+
+def test_the_tables_speak_of_causes_and_rules_that_exist() -> None:
+    rules = {rule.name for rule in RULES} | {cause.name for cause in causes.load()}
+    for listed in (SHOWS, LINGERS_MS, NEEDS, EQUIVALENTS):
+        assert set(listed) <= set(CAUSES), set(listed) - set(CAUSES)
+    assert set().union(*EQUIVALENTS.values()) <= rules
+
+
+def test_every_cause_has_a_rule_or_a_correlated_cause_that_must_tell_of_it() -> None:
+    rules = {rule.name for rule in RULES if not rule.hidden} | {cause.name for cause in causes.load()}
+    assert set(CAUSES) <= rules
+
+
+def test_a_lamp_that_fails_by_day_shows_ten_minutes_after_dusk() -> None:
+    fault = permanent_lamp(struck("lamp_out", WINTER + 10 * HOUR_MS, 24))
+    label = labels().of(fault)
+    assert label.excluded is None
+    dusk = WINTER + 15 * HOUR_MS + 15 * MINUTE_MS
+    assert abs(label.shows_ms - dusk) < 30 * MINUTE_MS
+
+
+def test_a_lamp_that_fails_at_night_shows_at_once() -> None:
+    fault = permanent_lamp(struck("lamp_out", WINTER + 20 * HOUR_MS + 123_456, 5))
+    assert labels().of(fault).shows_ms == fault.start_ms
+
+
+def test_what_happens_wholly_by_day_or_too_shortly_is_excluded_with_its_reason() -> None:
+    by_day = permanent_lamp(struck("lamp_out", WINTER + 9 * HOUR_MS, 4))
+    assert "by night" in (labels().of(by_day).excluded or "")
+    short = permanent_lamp(struck("lamp_out", WINTER + 20 * HOUR_MS, 0.4))
+    assert "35 min" in (labels().of(short).excluded or "")
+    long_enough = permanent_lamp(struck("lamp_out", WINTER + 20 * HOUR_MS, 0.7))
+    assert labels().of(long_enough).excluded is None
+
+
+def test_what_the_run_does_not_see_to_its_end_is_excluded() -> None:
+    fault = permanent_lamp(struck("lamp_out", WINTER + 20 * HOUR_MS, 30))
+    assert labels(end_ms=fault.start_ms + 2 * HOUR_MS).of(fault).excluded is None
+    assert labels(end_ms=fault.start_ms + 10 * MINUTE_MS).of(fault).excluded
+    assert labels(end_ms=fault.start_ms).of(fault).excluded == "after the end of the run"
+
+
+def test_rules_over_nights_need_whole_nights() -> None:
+    two = permanent_lamp(struck("cycling", WINTER + 10 * HOUR_MS, 51))
+    assert labels().of(two).excluded is None
+    one_and_a_bit = permanent_lamp(struck("cycling", WINTER + 20 * HOUR_MS, 50))
+    assert labels().of(one_and_a_bit).excluded == "fewer than 2 nights"
+
+
+def test_a_burner_shows_by_day_and_a_roof_in_the_sun() -> None:
+    night = permanent_lamp(struck("day_burner", SUMMER + 21 * HOUR_MS, 4))
+    assert "by day" in (labels().of(night).excluded or "")
+    roof = struck("inverter_fault", SUMMER + 21 * HOUR_MS, 4)
+    assert "in the sun" in (labels().of(roof).excluded or "")
+    assert labels().of(struck("inverter_fault", SUMMER + 21 * HOUR_MS, 14)).excluded is None
+
+
+def test_a_switched_lamp_cannot_be_missed_by_day() -> None:
+    lamp = next(a for a in BUILT.assets if a.number("feeder_switched") and a.kind == "lamp")
+    fault = replace(struck("comms_lost", SUMMER + 8 * HOUR_MS, 6), targets=(lamp.key,))
+    assert labels().of(fault).excluded
+    assert labels().of(permanent_lamp(fault)).excluded is None
+
+
+def test_a_slow_reporter_needs_longer() -> None:
+    slow = next(a for a in BUILT.assets if a.number("report_interval_s") == 3600 and not a.number("feeder_switched"))
+    fault = struck("lamp_out", WINTER + 17 * HOUR_MS, 2)
+    assert labels().of(replace(fault, targets=(slow.key,))).excluded
+    assert labels().of(permanent_lamp(fault)).excluded is None
+    assert Need(for_ms=HOUR_MS).of(slow).for_ms == HOUR_MS + 3 * 55 * MINUTE_MS
+
+
+def test_shading_needs_clear_days_and_a_derating_that_it_cost_something() -> None:
+    long = struck("shading", SUMMER, 20 * 24)
+    assert labels().of(long).excluded is None
+    assert labels().of(replace(long, end_ms=long.start_ms + 4 * DAY_MS)).excluded == "fewer than 5 clear days"
+    derated = struck("voltage_derating", SUMMER, 48)
+    assert labels().of(derated).excluded
+    noon = SUMMER + 11 * HOUR_MS + np.arange(24) * GRID_MS
+    assert labels(costly={derated: noon}).of(derated).shows_ms == noon[0]
+
+
+def test_a_label_names_the_scopes_that_the_rules_name() -> None:
+    feeder = labels().of(struck("feeder_outage", SUMMER, 5))
+    (scope,) = feeder.scopes
+    assert (scope.type, scope.municipality_id is not None) == ("feeder", True)
+    assert labels().members(scope) >= feeder.asset_ids
+    area = labels().of(struck("grid_outage", SUMMER, 5))
+    assert {(s.type, s.municipality_id) for s in area.scopes} == {("supply_area", None)}
+    assert labels().of(struck("snow", WINTER, 48)).scopes == {Scope(type="region", name="region", municipality_id=None)}
+    lamp = struck("lamp_out", WINTER, 48)
+    (own,) = labels().of(lamp).scopes
+    assert BUILT.assets[int(own.name) - 1].key == lamp.targets[0]
+
+
+@pytest.mark.parametrize("cause", [name for name in CAUSES if name != "snow"])
+def test_every_cause_can_show_in_a_month_of_summer(cause: str) -> None:
+    fault = struck(cause, SUMMER, 30 * 24)
+    days = SUMMER + np.arange(30 * 288) * GRID_MS
+    assert labels(costly={fault: days}).of(fault).excluded is None
