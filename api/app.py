@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import health, pages, problems, rest
+from api import alert_pages, alerts, health, pages, pictures, problems, rest
 from api.database import Database
 from api.service import Clock, Service
 from api.site import Site, static
@@ -21,7 +21,7 @@ from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 
 DESCRIPTION = """\
-Telemetry of street lights, cabinets, smart stops and rooftop PV.
+Telemetry of street lights, cabinets, smart stops and rooftop PV, and the alerts that rules raise from it.
 
 Metric names carry their unit and are the same here, in MQTT, SQL and Grafana. Times are ISO 8601 in UTC. A metric that
 is missing is unknown. Lists are paged: pass `next_cursor` back as `cursor`. Errors are problem details (RFC 9457) with
@@ -54,7 +54,10 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real)
     problems.install(app, service, site.problem)
     app.include_router(health.routes(service))
     app.include_router(rest.routes(service))
-    app.include_router(pages.routes(site), include_in_schema=False)
+    desk = alerts.Desk(service)
+    app.include_router(alerts.routes(desk))
+    for made in (pages.routes(site, desk), alert_pages.routes(site, desk), pictures.routes(site, desk)):
+        app.include_router(made, include_in_schema=False)
     app.mount("/static", static())
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
     app.add_middleware(Watch, requests=service.requests)

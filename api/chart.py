@@ -1,4 +1,4 @@
-"""A line over the last 24 hours as SVG paths, and the same by the hour for a table."""
+"""A line over a day or two as SVG paths, and the same by the hour for a table."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -52,8 +52,8 @@ class Chart:
     high: float
 
 
-def chart(spans: Sequence[Span], start: datetime, zone: ZoneInfo, gap_s: int) -> Chart | None:
-    """Draw ``HOURS`` from ``start`` on; ``gap_s`` is the longest silence that a line may cross. None without values."""
+def chart(spans: Sequence[Span], start: datetime, zone: ZoneInfo, gap_s: int, hours: int = HOURS) -> Chart | None:
+    """Draw ``hours`` from ``start`` on; ``gap_s`` is the longest silence that a line may cross. None without values."""
     if not spans:
         return None
     low, high = min(span.low for span in spans), max(span.high for span in spans)
@@ -63,7 +63,7 @@ def chart(spans: Sequence[Span], start: datetime, zone: ZoneInfo, gap_s: int) ->
         bottom, top = bottom - step, top + step
 
     def x(ts: datetime) -> float:
-        part = (ts - start) / timedelta(hours=HOURS)
+        part = (ts - start) / timedelta(hours=hours)
         return round(LEFT + min(1.0, max(0.0, part)) * (WIDTH - LEFT - RIGHT), 1)
 
     def y(value: float) -> float:
@@ -88,7 +88,7 @@ def chart(spans: Sequence[Span], start: datetime, zone: ZoneInfo, gap_s: int) ->
     levels = tuple(Tick(y(bottom + n * step), round(bottom + n * step, 9)) for n in range(count + 1))
     readings = sum(span.readings for span in spans)
     mean = sum(span.mean * span.readings for span in spans) / readings
-    return Chart(line, band, levels, _hours(start, zone, x), _table(spans, zone), low, mean, high)
+    return Chart(line, band, levels, _hours(start, zone, x, hours), _table(spans, zone), low, mean, high)
 
 
 def _pieces(spans: Sequence[Span], gap: timedelta) -> list[list[Span]]:
@@ -109,12 +109,12 @@ def _step(span: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if span / (step * power) <= 5)
 
 
-def _hours(start: datetime, zone: ZoneInfo, x: Callable[[datetime], float]) -> tuple[Tick, ...]:
-    """Every third hour of the region's day."""
+def _hours(start: datetime, zone: ZoneInfo, x: Callable[[datetime], float], hours: int) -> tuple[Tick, ...]:
+    """Every third hour of the region's day, every sixth of more than one day."""
     first = (start + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
-    hours = (first + timedelta(hours=n) for n in range(HOURS))
-    local = ((hour, hour.astimezone(zone).hour) for hour in hours)
-    return tuple(Tick(x(hour), number, f"{number}:00") for hour, number in local if number % 3 == 0)
+    local = ((hour, hour.astimezone(zone).hour) for hour in (first + timedelta(hours=n) for n in range(hours)))
+    every = 3 if hours <= HOURS + 1 else 6
+    return tuple(Tick(x(hour), number, f"{number}:00") for hour, number in local if number % every == 0)
 
 
 def _table(spans: Sequence[Span], zone: ZoneInfo) -> tuple[Hour, ...]:

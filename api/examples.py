@@ -105,3 +105,82 @@ _SLOT: Example = {
     "values_quarantined": 2,
 }
 TOTALS: Example = {**_SLOT, "slots": [{"slot": "slot_0", "heartbeat_at": "2026-11-21T06:15:04.000Z", **_SLOT}]}
+
+ALERT: Example = {
+    "alert_id": 4,
+    "rule": "feeder_outage",
+    "title": "Feeder is out",
+    "symptom": "Lamps of feeder RVO-01/2 are dark or silent: 30 of 31.",
+    "bring": "Breaker or fuses of the feeder, insulation tester; the cabinet first, a lift only after measuring",
+    "severity": "critical",
+    "state": "open",
+    "active": True,
+    "scope_type": "feeder",
+    "scope_name": "RVO-01/2",
+    "place": "Feeder RVO-01/2",
+    "municipality": "olsinka-nad-mlynkou",
+    "municipality_title": "Olšinka nad Mlýnkou",
+    "asset_id": 12,
+    "kind": "cabinet",
+    "label": "RVO-01",
+    "latitude": 49.51234,
+    "longitude": 15.61234,
+    "since": "2026-11-21T06:12:00.000Z",
+    "opened_at": "2026-11-21T06:15:00.000Z",
+    "changed_at": "2026-11-21T06:15:00.000Z",
+    "cleared_at": None,
+    "fixed_at": None,
+    "closed_at": None,
+    "assignee": None,
+    "cause": None,
+    "lost_wh": None,
+    "times_raised": 1,
+    "parent_id": None,
+    "children": 30,
+    "children_active": 30,
+    "evidence": {"name": "RVO-01/2", "lost": 30, "members": 31},
+    "version": 1,
+}
+ALERTS: Example = {"items": [ALERT], "next_cursor": "WyJhbGVydHMiLCAxN10"}
+ALERT_DETAIL: Example = {
+    **ALERT,
+    "attributes": {"phases": 3, "lamps": 62},
+    "allowed": ["acknowledged", "assigned", "fixed", "false_alarm", "commented"],
+    "children_alerts": [],
+    "events": [{"at": "2026-11-21T06:15:00.000Z", "step": "opened", "who": "telemetry", "note": None, "detail": {}}],
+}
+RULES: Example = {
+    "items": [
+        {
+            "rule": "day_burner",
+            "of": "asset",
+            "kinds": ["lamp"],
+            "per": "reading",
+            "group": None,
+            "severity": "minor",
+            "title": "Lamp burns by day",
+            "symptom": "It should be off but takes {power_w} W. The sun stands {sun_elevation_deg}° high.",
+            "bring": "Lamp controller, driver {driver_model}; lift",
+            "when": "sun_elevation_deg > day_sun_deg and level_commanded_pct == 0",
+            "thresholds": {"day_sun_deg": 3, "day_power_share": 0.3},
+            "hidden": False,
+            "explained_by": ["contactor_stuck"],
+            "source": "lighting.md day_burner",
+        }
+    ]
+}
+ASSET_RULES: Example = {
+    "asset_id": 17,
+    "kind": "lamp",
+    "items": [
+        {
+            "rule": "pole_tilt",
+            "title": "Pole leans",
+            "standing": "lacks",
+            "lacks": ["tilt_deg"],
+            "muted_until": None,
+            "muted_by": None,
+            "hidden": False,
+        }
+    ],
+}

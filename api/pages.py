@@ -11,7 +11,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup, escape
 
-from api import chart, formats, maps, parameters, rest, schemas
+from api import alert_schemas, chart, formats, maps, parameters, rest, schemas, told
+from api.alert_pages import Line, counted
+from api.alerts import Desk
+from api.coverage import Coverage, Standing
 from api.freshness import HEARTBEATS_MISSED_MAX, Condition, condition
 from api.language import choose
 from api.maps import MARKERS_MAX, QUIET, Drawing, Place
@@ -28,13 +31,15 @@ POLL_MS = 2000
 POLL_MS_LARGE = 10_000
 LARGE = 2000
 """Above this many shown assets an answer is worth a second of a phone's line, so it is asked for more rarely."""
+ALERTS_MAX = 100
+"""Of one asset; more than a few at once would be a fault of the rules."""
 DIGITS = re.compile(r"(\d{1,18})")
 NUMERIC = frozenset({Type.REAL, Type.INTEGER, Type.COUNTER})
 
 
-def routes(site: Site) -> APIRouter:
-    """Every page."""
-    router = APIRouter(default_response_class=HTMLResponse)
+def routes(site: Site, desk: Desk) -> APIRouter:
+    """Every page about what there is."""
+    router = APIRouter(default_response_class=HTMLResponse, dependencies=[counted(site)])
 
     @router.get("/")
     async def fleet(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -42,7 +47,7 @@ def routes(site: Site) -> APIRouter:
 
     @router.get("/assets/{asset_id}")
     async def asset(request: Request, asset_id: rest.AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _asset(site, request, asset_id)
+        return await _asset(site, desk, request, asset_id)
 
     @router.get("/quarantine")
     async def quarantine(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -185,7 +190,7 @@ class MetricRow:
     plausible: bool
 
 
-async def _asset(site: Site, request: Request, asset_id: int) -> Response:
+async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Response:
     at = site.service.clock()
     start = at - timedelta(hours=chart.HOURS)
     async with site.service.database.connection() as connection:
@@ -200,6 +205,9 @@ async def _asset(site: Site, request: Request, asset_id: int) -> Response:
             stretch = queries.Stretch(asset_id=asset_id, from_ts=start, to_ts=at)
             origin = datetime.fromtimestamp(0, at.tzinfo)
             spans = await queries.series(connection, kind, headline, stretch, step_s=chart.STEP_S, origin=origin)
+        which = queries.AlertFilter(asset_id=asset_id, causes=False)
+        alerts = await queries.alerts(connection, which, before=None, limit=ALERTS_MAX)
+    say = site.service.texts[choose(request)]
     values = reading.values if reading else {}
     flagged = reading.implausible if reading else []
     return site.page(
@@ -216,4 +224,14 @@ async def _asset(site: Site, request: Request, asset_id: int) -> Response:
         live_texts=_live_texts(site, request, [kind]),
         poll_ms=POLL_MS,
         zone=site.zone,
+        alerts=[Line(row, desk.teller.tell(row, say)) for row in alerts],
+        coverage=_by_standing(await desk.coverage(asset, reading)),
+        names=told.titles(asset.kind),
+        title_of=alert_schemas.title,
     )
+
+
+def _by_standing(found: Sequence[Coverage]) -> dict[str, list[Coverage]]:
+    """Those that run last, as what does not is what somebody looks for."""
+    order = (Standing.FAILED, Standing.MUTED, Standing.OFF, Standing.LACKS, Standing.RUNS)
+    return {str(one): [rule for rule in found if rule.standing is one] for one in order}

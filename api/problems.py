@@ -68,7 +68,16 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-_DESCRIPTIONS = {400: "A parameter is wrong.", 404: "There is no such thing.", 503: "The database is away; try again."}
+_DESCRIPTIONS = {
+    400: "A parameter, or something in the body, is wrong.",
+    403: "Another site's page has sent this.",
+    404: "There is no such thing.",
+    409: "Not now; the hint says what is possible.",
+    412: "Somebody else has changed it meanwhile; read it again.",
+    413: "The body is too large.",
+    415: "The body is no JSON.",
+    503: "The database is away; try again.",
+}
 
 
 def details(service: Service, request: Request, problem: Problem) -> ProblemDetails:

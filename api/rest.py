@@ -46,7 +46,7 @@ def _add_registry(router: APIRouter, service: Service) -> None:
             rows = await queries.assets(connection, asked.filter, after=after, limit=asked.limit + 1)
         items = [schemas.Asset.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
         following = cursors.encode("assets", items[-1].asset_id) if len(rows) > asked.limit else None
-        _link(request, response, following)
+        link(request, response, following)
         return schemas.AssetPage(items=items, next_cursor=following)
 
     @router.get("/assets/{asset_id}", responses=responses(404) | parameters.example(examples.ASSET), tags=["registry"])
@@ -68,7 +68,7 @@ def _add_registry(router: APIRouter, service: Service) -> None:
             rows = await queries.devices(connection, asked.filter, after=after, limit=asked.limit + 1)
         items = [schemas.Device.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
         following = cursors.encode("devices", items[-1].name) if len(rows) > asked.limit else None
-        _link(request, response, following)
+        link(request, response, following)
         return schemas.DevicePage(items=items, next_cursor=following)
 
     @router.get("/devices/{name}", responses=responses(404) | parameters.example(examples.DEVICE), tags=["registry"])
@@ -90,7 +90,7 @@ def _add_latest(router: APIRouter, service: Service) -> None:
     ) -> schemas.GlancePage:
         """Every asset's headline: what a map or a wall display shows. Up to 10,000 assets in one answer."""
         page = await glances(service, asked)
-        _link(request, response, page.next_cursor)
+        link(request, response, page.next_cursor)
         return page
 
     @router.get(
@@ -228,7 +228,7 @@ def _add_readings(router: APIRouter, service: Service) -> None:
             items = [reading_json(row) for row in rows[:limit]]
             answer = JSONResponse({"asset_id": asset_id, "kind": kind.name, "items": items, "next_cursor": following})
         answer.headers["vary"] = "accept"
-        _link(request, answer, following)
+        link(request, answer, following)
         return answer
 
 
@@ -261,7 +261,7 @@ def _add_accounts(router: APIRouter, service: Service) -> None:
     ) -> schemas.QuarantinePage:
         """What was not taken as a reading, newest first, with the reason."""
         page = await quarantined(service, asked, choose(request))
-        _link(request, response, page.next_cursor)
+        link(request, response, page.next_cursor)
         response.headers["vary"] = "accept-language"
         response.headers["content-language"] = choose(request)
         return page
@@ -324,7 +324,8 @@ async def all_totals(service: Service) -> schemas.Totals:
     return schemas.Totals(slots=slots, **sums)
 
 
-def _link(request: Request, response: Response, cursor: str | None) -> None:
+def link(request: Request, response: Response, cursor: str | None) -> None:
+    """Put the address of the next page into the ``Link`` header."""
     if cursor is not None:
         url = request.url.include_query_params(cursor=cursor)
         response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'

@@ -81,6 +81,7 @@ class Site:
             language=language,
             languages=[(code, with_parameters(request, lang=code)) for code in LANGUAGES],
             path=request.url.path,
+            causes=getattr(request.state, "causes", None),
             at=at,
             number=number,
             words=words,

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from api import examples, schemas
+from api import alert_schemas, examples, schemas
 from kraj.kinds import KINDS
 from kraj.metrics import Type
 from tests.api.conftest import NOW, Region
@@ -25,11 +25,13 @@ async def test_the_document_describes_every_metric_and_error(client: httpx.Async
             if metric.type is Type.STATE:
                 assert properties[metric.name]["enum"] == [*metric.states, None]
     for path, operations in document["paths"].items():
-        answers = operations["get"]["responses"]
-        assert "422" not in answers
-        if path.startswith("/v1/"):
-            assert "application/problem+json" in answers["503"]["content"], path
-            assert "example" in answers["200"]["content"]["application/json"], path
+        for method, operation in operations.items():
+            answers = operation["responses"]
+            assert "422" not in answers
+            if path.startswith("/v1/"):
+                assert "application/problem+json" in answers["503"]["content"], path
+                assert "example" in answers["200"]["content"]["application/json"], path
+            assert (method == "post") == ("requestBody" in operation), path
     assert "ProblemDetails" in components
 
 
@@ -41,6 +43,10 @@ async def test_the_document_describes_every_metric_and_error(client: httpx.Async
         (schemas.GlancePage, examples.GLANCES),
         (schemas.QuarantinePage, examples.QUARANTINE),
         (schemas.Totals, examples.TOTALS),
+        (alert_schemas.AlertPage, examples.ALERTS),
+        (alert_schemas.AlertDetail, examples.ALERT_DETAIL),
+        (alert_schemas.Rules, examples.RULES),
+        (alert_schemas.AssetRules, examples.ASSET_RULES),
         (schemas.union(0), examples.LATEST),
         (schemas.union(1), examples.READINGS),
     ],

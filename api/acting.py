@@ -1,0 +1,209 @@
+"""What people do to alerts, by API or page: read with a bound, checked, written in one transaction."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from api.database import Connection
+from api.problems import SHOWN_CHARS_MAX, Problem
+from api.service import Service
+from kraj.alerts import AlertState, Step
+from kraj.store import alerts, queries
+from rules import life
+
+BODY_BYTES_MAX = 64 * 1024
+"""A note of some thousand characters, with every one of them escaped."""
+NOTE_CHARS_MAX = 2000
+NAME_CHARS_MAX = 80
+MUTE_MAX = timedelta(days=366)
+"""A longer mute is an override of the rule, or a lamp that is to be taken away."""
+SITES_OF_OURS = frozenset({"same-origin", "none"})
+
+
+def _whole(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a zero byte")
+    return text
+
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX), AfterValidator(_whole)
+]
+Note = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NOTE_CHARS_MAX), AfterValidator(_whole)
+]
+
+
+class StepBody(BaseModel):
+    """One step of an alert's life, as a person takes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: Literal["acknowledged", "assigned", "commented", "fixed", "false_alarm", "closed"]
+    who: Name = Field(description="Who does it; there is no sign-in yet.")
+    version: int = Field(ge=1, le=2**31 - 1, description="`version` of the alert as it was read.")
+    note: Note | None = None
+    assignee: Name | None = Field(None, description="To whom it is assigned.")
+    cause: str | None = Field(
+        None,
+        description=f"What it was. Of a false alarm one of {', '.join(life.FALSE_ALARMS)}; of what is fixed (may be "
+        f"left out) one of {', '.join(life.REPAIRS)}.",
+    )
+
+
+class MuteBody(BaseModel):
+    """Silence for the alert's rule on its asset."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    until: AwareDatetime = Field(description="When the rule speaks again; within a year.")
+    reason: Note
+    who: Name = Field(description="Who does it; there is no sign-in yet.")
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def require_own_page(request: Request) -> None:
+    """Raise ``Problem('cross_site')`` when a browser says that another site's page has sent this.
+
+    Browsers send ``Sec-Fetch-Site`` (and older ones ``Origin``) with every POST; programs send neither.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if foreign or (site is not None and site not in SITES_OF_OURS):
+        raise Problem("cross_site", 403)
+
+
+async def bounded(request: Request) -> bytes:
+    """The body; raise ``Problem('too_large')`` above ``BODY_BYTES_MAX``."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            raise Problem("too_large", 413, size_max=BODY_BYTES_MAX)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def json_body(request: Request, model: type[Body]) -> Body:
+    """The body as JSON of this model; raise ``Problem('body')`` that names what is wrong."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise Problem("media_type", 415, given=media)
+    try:
+        return model.model_validate_json(await bounded(request))
+    except ValidationError as error:
+        raise wrong(error) from error
+
+
+def wrong(error: ValidationError) -> Problem:
+    """The first thing that is wrong with a body."""
+    first = error.errors(include_url=False, include_context=False, include_input=True)[0]
+    name = ".".join(map(str, first["loc"])) or "body"
+    return Problem("body", 400, name=name, value=repr(first.get("input"))[:SHOWN_CHARS_MAX])
+
+
+def documented(model: type[BaseModel]) -> dict[str, Any]:
+    """The part of the OpenAPI document that a body read by ``json_body`` needs."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def take_step(service: Service, alert_id: int, body: StepBody) -> None:
+    """Write the step, or raise the problem: 404 unknown, 409 not allowed now, 412 changed by somebody else."""
+    step = Step(body.step)
+    _check(step, body)
+    async with writing(service) as connection:
+        found = await _found(connection, alert_id)
+        if found.version != body.version:
+            raise Problem("stale", 412, alert_id=alert_id, version=found.version)
+        state = life.after(AlertState(found.state), step, active=found.active)
+        if state is None:
+            code = "step_active" if step is Step.CLOSED and found.state != AlertState.CLOSED else "step"
+            allowed = life.allowed(AlertState(found.state), active=found.active)
+            raise Problem(code, 409, step=step, state=found.state, allowed=", ".join(allowed))
+        try:
+            await alerts.act(
+                connection,
+                alert_id,
+                version=body.version,
+                step=step,
+                state=state,
+                who=body.who,
+                at=service.clock(),
+                note=body.note,
+                assignee=body.assignee if step is Step.ASSIGNED else None,
+                cause=body.cause,
+            )
+        except alerts.StaleError as error:
+            raise Problem("stale", 412, alert_id=alert_id, version=found.version) from error
+
+
+async def mute(service: Service, alert_id: int, body: MuteBody, note: str) -> None:
+    """Silence the alert's rule on its asset and write ``note`` into the alert's history."""
+    at = service.clock()
+    if not at < body.until <= at + MUTE_MAX:
+        raise Problem("mute_until", 400, until=body.until.isoformat())
+    async with writing(service) as connection:
+        found = await _found(connection, alert_id)
+        if found.scope_type != "asset" or found.asset_id is None:
+            raise Problem("mute_scope", 409, rule=found.rule)
+        until, reason, who = body.until, body.reason, body.who
+        await alerts.mute(connection, found.asset_id, found.rule, until=until, reason=reason, who=who, at=at)
+        try:
+            state = AlertState(found.state)
+            await alerts.act(
+                connection,
+                alert_id,
+                version=found.version,
+                step=Step.COMMENTED,
+                state=state,
+                who=body.who,
+                at=at,
+                note=note,
+            )
+        except alerts.StaleError as error:
+            raise Problem("stale", 412, alert_id=alert_id, version=found.version) from error
+
+
+def _check(step: Step, body: StepBody) -> None:
+    if step is Step.ASSIGNED and body.assignee is None:
+        raise Problem("assignee", 400)
+    if step is Step.COMMENTED and body.note is None:
+        raise Problem("note", 400)
+    causes = {Step.FALSE_ALARM: life.FALSE_ALARMS, Step.FIXED: life.REPAIRS}.get(step, ())
+    given = body.cause is not None
+    if (given and body.cause not in causes) or (not given and step is Step.FALSE_ALARM):
+        raise Problem("cause", 400, cause=body.cause or "", step=step, known=", ".join(causes) or "–")
+
+
+async def _found(connection: Connection, alert_id: int) -> queries.AlertRow:
+    found = await queries.alert(connection, alert_id)
+    if found is None:
+        raise Problem("alert", 404, name=alert_id)
+    return found
+
+
+@asynccontextmanager
+async def writing(service: Service) -> AsyncGenerator[Connection]:
+    """A connection in a transaction that may write what ``kraj_api`` may; everywhere else transactions only read."""
+    async with service.database.connection() as connection, connection.transaction():
+        await connection.execute("SET TRANSACTION READ WRITE")
+        yield connection
+
+
+def end_of_day(text: str, zone: Any) -> datetime:
+    """The end of a day (``2026-12-01``) in a zone; raise ``Problem('body')`` for what is none."""
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  # the zone follows
+        return (day + timedelta(days=1)).replace(tzinfo=zone)
+    except (ValueError, OverflowError) as error:
+        raise Problem("body", 400, name="until", value=repr(text[:SHOWN_CHARS_MAX])) from error

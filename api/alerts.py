@@ -1,0 +1,224 @@
+"""The resources under /v1 about alerts and rules: lists, one alert, what people do to it, which rules run where."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from api import acting, alert_schemas, cursors, examples, formats, parameters, rest
+from api.coverage import Coverage, Coverer
+from api.language import choose
+from api.parameters import Text
+from api.problems import Problem, responses
+from api.service import Service
+from api.told import Teller
+from kraj.alerts import Severity
+from kraj.kinds import KINDS
+from kraj.store import queries
+from kraj.store.queries import AlertFilter
+
+AlertId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The alert's number.", examples=[4])]
+CLOSED = {"open": False, "closed": True, "all": None}
+
+
+def severity(value: object) -> Severity:
+    """A severity by its word; raise ``Problem('severity')`` for another word."""
+    try:
+        return Severity(str(value))
+    except ValueError as error:
+        raise Problem("severity", 400, severity=str(value), known=", ".join(Severity)) from error
+
+
+def rule_name(value: str) -> str:
+    """Text without zero bytes, which PostgreSQL does not take; rules that exist no more have alerts, too."""
+    return value.replace("\0", "")
+
+
+class AlertParameters(parameters.Page):
+    """Which alerts."""
+
+    municipality: Text | None = Field(None, description="Name of the owner.", examples=["olsinka-nad-mlynkou"])
+    state: Literal["open", "closed", "all"] = Field("open", description="`open` is whatever is not closed.")
+    severity_min: Annotated[
+        Severity, BeforeValidator(severity), WithJsonSchema({"type": "string", "enum": list(Severity)})
+    ] = Field(Severity.INFO, description="At least this severe.")
+    rule: Annotated[str, AfterValidator(rule_name)] | None = Field(None, description="Of this rule or cause.")
+    asset_id: int | None = Field(None, ge=1, le=2**31 - 1, description="To be gone for to this asset.")
+    causes: bool | None = Field(
+        None, description="Leave out what another alert explains; true unless `asset_id` is given."
+    )
+
+    @property
+    def filter(self) -> AlertFilter:
+        causes = self.asset_id is None if self.causes is None else self.causes
+        return AlertFilter(
+            municipality=self.municipality or None,
+            rule=self.rule or None,
+            asset_id=self.asset_id,
+            severity_min=self.severity_min,
+            closed=CLOSED[self.state],
+            causes=causes,
+        )
+
+
+class Desk:
+    """What the routes and the pages share: the service, the texts and what each rule needs."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.teller = Teller()
+        self._coverer: Coverer | None = None
+
+    async def coverage(self, asset: queries.AssetRow, newest: queries.ReadingRow | None) -> list[Coverage]:
+        """How each rule stands on the asset."""
+        if self._coverer is None:
+            self._coverer = Coverer(self.teller.rules.values())
+        async with self.service.database.connection() as connection:
+            bent = await queries.bent(connection, asset.asset_id, self.service.clock())
+        return self._coverer.coverage(asset.kind, asset.metadata, newest and newest.values, bent)
+
+    async def page(self, asked: AlertParameters) -> tuple[list[queries.AlertRow], str | None]:
+        """A page of alerts and the cursor of the next one."""
+        before = cursor_before(asked.cursor)
+        async with self.service.database.connection() as connection:
+            rows = await queries.alerts(connection, asked.filter, before=before, limit=asked.limit + 1)
+        following = None
+        if len(rows) > asked.limit:
+            last = rows[asked.limit - 1]
+            following = cursors.encode("alerts", (last.opened_at - cursors.EPOCH) // cursors.MICROSECOND, last.alert_id)
+        return rows[: asked.limit], following
+
+
+def cursor_before(cursor: str | None) -> tuple[datetime, int] | None:
+    """The (time of opening, id) of the last alert of the page before."""
+    if cursor is None:
+        return None
+    opened_us, alert_id = cursors.decode(cursor, "alerts", int, int)
+    try:
+        return cursors.EPOCH + int(opened_us) * cursors.MICROSECOND, int(alert_id)
+    except OverflowError as error:
+        raise Problem("cursor", 400) from error
+
+
+def routes(desk: Desk) -> APIRouter:
+    """Every route about alerts."""
+    router = APIRouter(prefix="/v1")
+    _add_alerts(router, desk)
+    _add_steps(router, desk)
+    _add_rules(router, desk)
+    return router
+
+
+def _add_alerts(router: APIRouter, desk: Desk) -> None:
+    service = desk.service
+
+    @router.get("/alerts", responses=responses(400) | parameters.example(examples.ALERTS), tags=["alerts"])
+    async def alerts(  # pyright: ignore[reportUnusedFunction]
+        asked: Annotated[AlertParameters, Query()], request: Request, response: Response
+    ) -> alert_schemas.AlertPage:
+        """Alerts by cause, newest first."""
+        rows, following = await desk.page(asked)
+        say = service.texts[choose(request)]
+        _in_language(request, response)
+        rest.link(request, response, following)
+        items = [alert_schemas.Alert(**alert_schemas.alert(row, desk.teller, say)) for row in rows]
+        return alert_schemas.AlertPage(items=items, next_cursor=following)
+
+    @router.get(
+        "/alerts/{alert_id}", responses=responses(404) | parameters.example(examples.ALERT_DETAIL), tags=["alerts"]
+    )
+    async def alert(  # pyright: ignore[reportUnusedFunction]
+        alert_id: AlertId, request: Request, response: Response
+    ) -> alert_schemas.AlertDetail:
+        """One alert with what it explains and its history."""
+        _in_language(request, response)
+        return await _detail(desk, alert_id, request)
+
+
+def _add_steps(router: APIRouter, desk: Desk) -> None:
+    own_page = [Depends(acting.require_own_page)]
+
+    @router.post(
+        "/alerts/{alert_id}/steps",
+        responses=responses(400, 403, 404, 409, 412, 413, 415) | parameters.example(examples.ALERT_DETAIL),
+        tags=["alerts"],
+        dependencies=own_page,
+        openapi_extra=acting.documented(acting.StepBody),
+    )
+    async def step(  # pyright: ignore[reportUnusedFunction]
+        alert_id: AlertId, request: Request, response: Response
+    ) -> alert_schemas.AlertDetail:
+        """Acknowledge, assign, comment, mark as fixed or as a false alarm, or close what is over."""
+        await acting.take_step(desk.service, alert_id, await acting.json_body(request, acting.StepBody))
+        _in_language(request, response)
+        return await _detail(desk, alert_id, request)
+
+    @router.post(
+        "/alerts/{alert_id}/mute",
+        responses=responses(400, 403, 404, 409, 412, 413, 415) | parameters.example(examples.ALERT_DETAIL),
+        tags=["alerts"],
+        dependencies=own_page,
+        openapi_extra=acting.documented(acting.MuteBody),
+    )
+    async def mute(  # pyright: ignore[reportUnusedFunction]
+        alert_id: AlertId, request: Request, response: Response
+    ) -> alert_schemas.AlertDetail:
+        """Silence the alert's rule on its asset until a moment."""
+        body = await acting.json_body(request, acting.MuteBody)
+        await acting.mute(desk.service, alert_id, body, muted_note(desk, request, body))
+        _in_language(request, response)
+        return await _detail(desk, alert_id, request)
+
+
+def muted_note(desk: Desk, request: Request, body: acting.MuteBody) -> str:
+    """What the alert's history says of a mute."""
+    language = choose(request)
+    until = formats.instant(body.until, language, formats.local_zone())
+    return desk.service.texts[language]("alerts.muted_note", until=until, reason=body.reason)
+
+
+def _add_rules(router: APIRouter, desk: Desk) -> None:
+    service = desk.service
+
+    @router.get("/rules", responses=responses() | parameters.example(examples.RULES), tags=["rules"])
+    async def rules(request: Request, response: Response) -> alert_schemas.Rules:  # pyright: ignore[reportUnusedFunction]
+        """Every rule and cause with its texts, thresholds and severity."""
+        _in_language(request, response)
+        language = choose(request)
+        known = [alert_schemas.rule(rule, language) for rule in desk.teller.rules.values()]
+        return alert_schemas.Rules(
+            items=[*known, *(alert_schemas.cause(cause, language) for cause in desk.teller.causes.values())]
+        )
+
+    @router.get(
+        "/assets/{asset_id}/rules", responses=responses(404) | parameters.example(examples.ASSET_RULES), tags=["rules"]
+    )
+    async def rules_of_asset(  # pyright: ignore[reportUnusedFunction]
+        asset_id: rest.AssetId, request: Request, response: Response
+    ) -> alert_schemas.AssetRules:
+        """Which rules run on an asset, and what is missing for the others."""
+        async with service.database.connection() as connection:
+            found = await queries.asset(connection, asset_id)
+            if found is None or found.kind not in KINDS:
+                raise Problem("asset", 404, name=asset_id)
+            newest = await queries.latest(connection, KINDS[found.kind], asset_id)
+        standing = await desk.coverage(found, newest)
+        _in_language(request, response)
+        items = [alert_schemas.asset_rule(one, choose(request)) for one in standing]
+        return alert_schemas.AssetRules(asset_id=asset_id, kind=found.kind, items=items)
+
+
+async def _detail(desk: Desk, alert_id: int, request: Request) -> alert_schemas.AlertDetail:
+    async with desk.service.database.connection() as connection:
+        row = await queries.alert(connection, alert_id)
+        if row is None:
+            raise Problem("alert", 404, name=alert_id)
+        children = await queries.children(connection, alert_id)
+        events = await queries.events(connection, alert_id)
+    return alert_schemas.detail(row, children, events, desk.teller, desk.service.texts[choose(request)])
+
+
+def _in_language(request: Request, response: Response) -> None:
+    response.headers["vary"] = "accept-language"
+    response.headers["content-language"] = choose(request)

@@ -1,0 +1,1 @@
+"""Notifications: from the outbox to people, one message per cause, through whatever service reaches them."""

@@ -1,0 +1,94 @@
+"""Sending one message to one address through apprise, in a thread that may be left behind."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from kraj.alerts import Severity
+
+SEND_S_MAX = 20.0
+"""A service that takes longer is taken for dead; a mail server that greets slowly needs about ten."""
+LEFT_BEHIND_MAX = 3
+"""Threads that may hang on one address: a thread cannot be ended, and each costs memory and a socket."""
+ERROR_CHARS_MAX = 500
+_KINDS = {Severity.CRITICAL: "failure", Severity.MAJOR: "warning", Severity.MINOR: "warning"}
+"""How apprise colours a message, where the service has colours."""
+
+Send = Callable[[str, str, str, Severity], str | None]
+"""(url, subject, body, severity) → None when it is sent, else what went wrong; may block."""
+
+
+def send(url: str, subject: str, body: str, severity: Severity) -> str | None:
+    """Send by apprise and wait; returns what went wrong, without the address' secrets."""
+    service = _apprise()
+    if not service.add(url):
+        return "no service is reached by this address"
+    heard: list[str] = []
+
+    def hear(entry: Any, _service: Any) -> None:
+        if entry.level in ("WARNING", "ERROR", "CRITICAL"):
+            heard.append(entry.message)
+
+    sent = service.notify(
+        body=body,
+        title=subject,
+        notify_type=_KINDS.get(severity, "info"),
+        body_format="text",
+        log_callback=hear,
+    )
+    said = "; ".join(heard).replace(url, "…")[:ERROR_CHARS_MAX]
+    return None if sent else said or "the service refused it and did not say why"
+
+
+def valid(url: str) -> bool:
+    """Whether apprise knows what to do with an address."""
+    return bool(_apprise().add(url))
+
+
+def _apprise() -> Any:
+    import apprise  # takes a third of a second and 30 MB: only who sends pays for it
+
+    return apprise.Apprise()
+
+
+class Sender:
+    """Sends with a limit in time; what hangs is left to itself and counted."""
+
+    def __init__(self, send: Send = send, *, timeout_s: float = SEND_S_MAX) -> None:
+        self._send = send
+        self._timeout_s = timeout_s
+        self._left: Counter[str] = Counter()
+
+    async def __call__(self, url: str, subject: str, body: str, severity: Severity) -> str | None:
+        """None when it is sent, else what went wrong."""
+        if self._left[url] >= LEFT_BEHIND_MAX:
+            return f"{LEFT_BEHIND_MAX} earlier messages still hang there"
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str | None] = loop.create_future()
+
+        def settle(said: str | None) -> None:
+            if answer.done():  # it was given up; the thread has come back at last
+                self._left[url] -= 1
+            else:
+                answer.set_result(said)
+
+        def work() -> None:
+            try:
+                said = self._send(url, subject, body, severity)
+            except Exception as error:  # a service's plugin may raise whatever it likes; the others go on
+                said = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX]
+            try:
+                loop.call_soon_threadsafe(settle, said)
+            except RuntimeError:  # the loop is closed: we are stopping
+                return
+
+        # A daemon: the executor's threads would be waited for when the process ends.
+        threading.Thread(target=work, name="notification", daemon=True).start()
+        try:
+            return await asyncio.wait_for(asyncio.shield(answer), self._timeout_s)
+        except TimeoutError:
+            self._left[url] += 1
+            answer.cancel()
+            return f"no answer within {self._timeout_s:g} s"
