@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kraj.errors import KrajError
+from stack.notify import notify
 
 if TYPE_CHECKING:
     from stack.doctor import Check
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Measure this machine; one JSON object as the last line.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+app.add_typer(notify, name="notify")
 
 
 def main() -> None:
@@ -59,20 +61,28 @@ def main() -> None:
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0917 - options of the command line, never positional
     devices: Annotated[int, typer.Option(min=1, help="How many devices to simulate.")] = 120,
     seed: Annotated[int, typer.Option(help="Another number invents another region.")] = 1,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two readings of a device.")] = 10.0,
+    interval: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Every device reports so often, in seconds: a load, no story. Else by its habits."),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away the data of earlier demos.")] = False,
+    start: Annotated[
+        str,
+        typer.Option(help="Local time at which a new demo begins: shortly before dusk there is most to see; or now."),
+    ] = "16:30",
+    history: Annotated[int, typer.Option(min=0, max=90, help="Days before, simulated at once in a new demo.")] = 30,
 ) -> None:
-    """Run a whole region here: database, broker, ingest, API and simulated devices.
+    """Run a whole region here: database, broker, ingest, rules, API and simulated devices with faults.
 
     Example: kraj demo --devices 500 --interval 5
     """
     from kraj.settings import load
     from stack.demo import run
 
-    run(load(), devices=devices, seed=seed, interval_s=interval, fresh=fresh)
+    run(load(), devices=devices, seed=seed, interval_s=interval, fresh=fresh, start=start, history_days=history)
 
 
 @app.command()
@@ -134,11 +144,22 @@ def migrate() -> None:
 def simulate(context: typer.Context) -> None:
     """Simulate a fleet of devices against any MQTT 5 broker (--help shows its options).
 
-    Example: kraj simulate --devices 120 --interval 10 --host 127.0.0.1 --port 1883
+    Example: kraj simulate --devices 120 --faults scenario --host 127.0.0.1 --port 1883
     """
     import simulators.__main__
 
     _pass_on(simulators.__main__.simulate, "kraj simulate", context.args)
+
+
+@app.command(context_settings=PASS_ON)
+def score(context: typer.Context) -> None:
+    """Measure what the rules find in simulated months with labelled faults (--help shows its options).
+
+    Example: kraj score --seed 7 --days 30 --json
+    """
+    import simulators.scorecard
+
+    _pass_on(simulators.scorecard.command, "kraj score", context.args)
 
 
 @bench.command("ingest")
@@ -153,6 +174,25 @@ def bench_ingest(
     from stack.bench.ingest import run
 
     typer.echo(json.dumps(run(seconds, _unless(as_json))))
+
+
+@bench.command("rules")
+def bench_rules(
+    devices: Annotated[int, typer.Option(min=100, help="How many assets the main figures are about.")] = 100_000,
+    curve: Annotated[
+        str, typer.Option(help="Sizes to measure besides, joined by commas; 1,000,000 take some minutes and 8 GB.")
+    ] = "1000,10000,100000,1000000",
+    batch: Annotated[int, typer.Option(min=1, help="How many readings come at once.")] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Measure what judging a reading costs with the whole catalogue on.
+
+    Example: kraj bench rules --devices 10000 --curve 1000,10000
+    """
+    from stack.bench.rules import run
+
+    sizes = [int(size) for size in curve.split(",") if size]
+    typer.echo(json.dumps(run(devices, sizes, batch, _unless(as_json))))
 
 
 @bench.command("chaos")
@@ -230,12 +270,13 @@ def restore(
 
 @app.command()
 def reference() -> None:
-    """Write docs/metrics.md from the declared kinds (run it in a checkout)."""
-    from kraj.reference import PATH
-    from kraj.reference import main as write
+    """Write docs/metrics.md from the declared kinds and docs/catalogue.md from the rules (run it in a checkout)."""
+    import kraj.reference
+    import rules.reference
 
-    write()
-    typer.echo(PATH)
+    for page in (kraj.reference, rules.reference):
+        page.main()
+        typer.echo(page.PATH)
 
 
 def _unless(quiet: bool) -> Callable[[str], None]:

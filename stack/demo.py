@@ -3,27 +3,38 @@
 import resource
 import shutil
 import sys
-from datetime import UTC, datetime
+import time
 
 import psycopg
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kraj.settings import Settings
 from kraj.store.migrate import migrate
 from kraj.store.registry import NewAsset, NewDevice, register
+from simulators.physics.frame import DAY_MS
 from simulators.region import Asset, Device, Region, region
+from stack import history
 from stack.broker import Broker
 from stack.database import EmbeddedPostgres
+from stack.history import moment
 from stack.process import port_free
 from stack.secrets import load_or_create, write_private
 from stack.services import Prepared, free_port_from, prepare_folder, programs, supervise
+from stack.story import Story
 from stack.supervisor import Program, Server
 
+HISTORY_DAYS = 30
 
-def run(settings: Settings, *, devices: int, seed: int, interval_s: float, fresh: bool) -> None:
+
+def run(
+    settings: Settings, *, devices: int, seed: int, interval_s: float | None, fresh: bool, start: str, history_days: int
+) -> None:
     """Run everything until told to stop.
 
-    The demo keeps to a folder of its own, so that invented devices never mix with an installation's own.
+    The demo keeps to a folder of its own, so that invented devices never mix with an installation's own. ``start`` is
+    the local time at which a new demo begins (``HH:MM``, or ``now``); its clock goes on with its data.
     """
     folder = settings.state_dir / "demo"
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -36,6 +47,7 @@ def run(settings: Settings, *, devices: int, seed: int, interval_s: float, fresh
         shutil.rmtree(folder, ignore_errors=True)
     prepare_folder(folder)
     invented = region(seed, devices)
+    story = Story.of(folder, invented, start, history_days)
     device_file, slot_file = folder / "devices.json", folder / "slot_0.password"
     names = [device.name for device in invented.devices]
     known = load_or_create(device_file, names)
@@ -54,12 +66,15 @@ def run(settings: Settings, *, devices: int, seed: int, interval_s: float, fresh
         "KRAJ_MQTT_PORT": str(broker.port),
         "KRAJ_MQTT_USERNAME": settings.ingest_slot,
         "KRAJ_MQTT_PASSWORD_FILE": str(slot_file),
+        "KRAJ_CLOCK_OFFSET_S": str(story.offset_s),
     }
     logs = folder / "logs"
     fleet = [sys.executable, "-m", "simulators", "--devices", str(devices), "--seed", str(seed)]
-    fleet += ["--interval", str(interval_s), "--credentials", str(device_file)]
+    fleet += ["--credentials", str(device_file)]
+    fleet += [] if interval_s is None else ["--interval", str(interval_s)]
+    fleet += ["--clock-offset-s", str(story.offset_s), "--fault-file", str(story.fault_file)]
     units: list[tuple[str, Server]] = [
-        ("database", Prepared(database, lambda url: _prepare(url, invented))),
+        ("database", Prepared(database, lambda url: _prepare(url, database.url("kraj_ingest"), invented, story))),
         ("broker", broker),
         *programs(
             database.url,
@@ -72,14 +87,34 @@ def run(settings: Settings, *, devices: int, seed: int, interval_s: float, fresh
         ("fleet", Program(fleet, log=logs / "fleet.log", env=env)),
     ]
     page = f"http://{settings.api_host}:{api_port}/"
-    supervise(units, on_ready=lambda: _tell(invented, page, broker.port, str(logs)))
+    supervise(units, on_ready=lambda: _tell(invented, story, page, broker.port, str(logs)))
 
 
-def _prepare(url: str, invented: Region) -> None:
+def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
     migrate(url)
     towns = {town.name: town.title for town in invented.municipalities}
     with psycopg.connect(url, autocommit=True) as connection:
-        register(connection, towns, [new_device(device) for device in invented.devices], datetime.now(UTC))
+        register(connection, towns, [new_device(device) for device in invented.devices], moment(story.history_start_ms))
+    if story.history_start_ms < story.start_ms and history.is_empty(url):
+        _load_history(ingest_url, invented, story)
+
+
+def _load_history(ingest_url: str, invented: Region, story: Story) -> None:
+    days = round((story.start_ms - story.history_start_ms) / DAY_MS)
+    began = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[readings]:,} readings"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"simulating {days} days before", total=1.0, readings=0)
+        count = history.load(
+            ingest_url,
+            "slot_0",
+            invented,
+            story.faults,
+            start_ms=story.history_start_ms,
+            until_ms=story.start_ms,
+            report=lambda share, readings: progress.update(task, completed=share, readings=readings),
+        )
+    typer.echo(f"{count:,} readings of {days} days in {time.monotonic() - began:.0f} s", err=True)
 
 
 def new_device(device: Device) -> NewDevice:
@@ -89,28 +124,25 @@ def new_device(device: Device) -> NewDevice:
 
 
 def _asset(asset: Asset) -> NewAsset:
-    known = {
-        "street": asset.street,
-        "power_rated_w": asset.power_rated_w,
-        "cabinet": asset.cabinet,
-        "tilt_deg": asset.tilt_deg,
-        "azimuth_deg": asset.azimuth_deg,
-    }
     return NewAsset(
         kind=asset.kind,
         label=asset.label,
         latitude=asset.latitude,
         longitude=asset.longitude,
-        metadata={name: value for name, value in known.items() if value is not None},
+        metadata=dict(asset.metadata),
     )
 
 
-def _tell(invented: Region, page: str, mqtt_port: int, logs: str) -> None:
+def _tell(invented: Region, story: Story, page: str, mqtt_port: int, logs: str) -> None:
     towns = ", ".join(town.title for town in invented.municipalities)
     typer.secho(f"\nKraj runs: {len(invented.devices)} simulated devices in {towns}.\n", fg="green", bold=True)
     typer.echo(
         f"  page     {page}\n"
         f"           the map and the newest reading of each asset; readings arrive while you watch\n"
+        f"  faults   {page}alerts\n"
+        f"           what the rules found in {story.history_days} days, and what befalls the region from now on:\n"
+        f"{story.announce()}"
+        f"  clock    {story.offset_s / 3600:+.1f} h: in the region it is {story.now():%H:%M} now\n"
         f"  API      {page}openapi.json\n"
         f"  broker   127.0.0.1:{mqtt_port} (MQTT 5, a password per device)\n"
         f"  logs     {logs}\n\n"

@@ -80,10 +80,12 @@ def running_database(settings: Settings) -> Generator[str]:
 def programs(
     url: Callable[[str], str], *, logs: Path, api_host: str, api_port: int, metrics_port: int, env: dict[str, str]
 ) -> list[tuple[str, Server]]:
-    """Return ingest and API, each with the database role that is its own."""
+    """Return ingest, API and the notification worker, each with the database role that is its own."""
     metrics_port = metrics_port or free_port()
     ingest = {"KRAJ_DATABASE_URL": url("kraj_ingest"), "KRAJ_INGEST_METRICS_PORT": str(metrics_port)}
     api = {"KRAJ_DATABASE_URL": url("kraj_api"), "KRAJ_API_HOST": api_host, "KRAJ_API_PORT": str(api_port)}
+    # Its messages link to the pages, so it knows where they are.
+    notify = {**api, "KRAJ_DATABASE_URL": url("kraj_notify")}
     return [
         (
             "ingest",
@@ -98,11 +100,12 @@ def programs(
             "api",
             Program(kraj("api"), log=logs / "api.log", env={**env, **api}, ready=lambda: listens(api_host, api_port)),
         ),
+        ("notify", Program(kraj("notify"), log=logs / "notify.log", env={**env, **notify})),
     ]
 
 
 def up(settings: Settings) -> None:
-    """Run ingest and API on the configured broker and database until told to stop; migrate first.
+    """Run ingest, API and notifications on the configured broker and database until told to stop; migrate first.
 
     Without KRAJ_DATABASE_URL the embedded database runs beside them.
     """
@@ -116,7 +119,11 @@ def up(settings: Settings) -> None:
         configured = settings.database_url.get_secret_value()
         migrate(configured)
 
-        own = {"kraj_ingest": settings.ingest_database_url, "kraj_api": settings.api_database_url}
+        own = {
+            "kraj_ingest": settings.ingest_database_url,
+            "kraj_api": settings.api_database_url,
+            "kraj_notify": settings.notify_database_url,
+        }
 
         def url(role: str = OWNER) -> str:
             secret = own.get(role)

@@ -1,7 +1,8 @@
 """``kraj bench chaos``: SIGKILL broker, ingest and database at random under load, and count what was lost.
 
 The devices are the simulated fleet over real MQTT, each with its ring. The oracle is on their side: whatever an
-``ack`` named must be in the database, once.
+``ack`` named must be in the database, once. Faults befall cabinets and stops meanwhile; their alerts are held against
+those that the committed readings give when they are judged once more.
 """
 
 import asyncio
@@ -25,10 +26,13 @@ from kraj.kinds import KINDS
 from kraj.store.migrate import migrate
 from kraj.store.registry import register
 from simulators.device import Link
+from simulators.faults import one
 from simulators.fleet import Fleet
-from simulators.region import region
+from simulators.physics.frame import Fault
+from simulators.region import Region, region
 from simulators.ring import Resend
 from stack.bench.processes import ingest_process, metric, open_files_for, stop, wait_until
+from stack.bench.recount import recount
 from stack.broker import Broker
 from stack.database import EmbeddedPostgres
 from stack.demo import new_device
@@ -44,6 +48,8 @@ WARM_UP_S = 3.0
 SETTLE_S_MAX = 60.0
 SETTLE_LOOK_S = 0.1
 WATCH_S = 0.02
+FOUND_AFTER_S = 35.0
+"""Most of these rules wait for 30 s."""
 TARGETS = ("broker", "ingest", "database")
 
 
@@ -153,7 +159,15 @@ async def _measure(
     await asyncio.to_thread(wait_until, lambda: metric(servers.metrics_port, "kraj_ingest_broker_up") == 1, "ingest")
     link = Link(host="127.0.0.1", port=servers.broker.port, backoff_longest_s=2.0, connect_spread_s=1.0)
     resend = Resend(first_ms=2000, longest_ms=10_000)
-    fleet = Fleet(invented, link, interval_s=INTERVAL_S, resend=resend, keep_acknowledged=True, ring_capacity=20_000)
+    fleet = Fleet(
+        invented,
+        link,
+        interval_s=INTERVAL_S,
+        resend=resend,
+        keep_acknowledged=True,
+        ring_capacity=20_000,
+        faults=_faults(invented, seed, seconds),
+    )
     halt, calm = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(fleet.run(halt))
     disturbing = asyncio.create_task(_disturb(fleet, rng, calm))
@@ -183,6 +197,25 @@ async def _measure(
     return await asyncio.to_thread(_verdict, servers, fleet)
 
 
+def _faults(invented: Region, seed: int, seconds: float) -> list[Fault]:
+    """One on each cabinet and stop, beginning early enough to be found while servers die."""
+    rng = random.Random(seed)  # noqa: S311  # a reproducible story
+    now_ms = time.time_ns() // 1_000_000
+    causes = {"cabinet": ("door_open", "leakage"), "stop": ("stop_door_open", "water")}
+    return [
+        one(
+            rng.choice(causes[asset.kind]),
+            invented,
+            seed,
+            now_ms + int(1000 * rng.uniform(0, max(1.0, seconds - FOUND_AFTER_S))),
+            target=asset.key,
+            hours=1,
+        )
+        for asset in invented.assets
+        if asset.kind in causes
+    ]
+
+
 def _verdict(servers: Servers, fleet: Fleet) -> dict[str, Any]:
     counts = fleet.counts()
     stored: dict[tuple[str, int, int], int] = {}
@@ -196,6 +229,9 @@ def _verdict(servers: Servers, fleet: Fleet) -> dict[str, Any]:
             )
             stored |= {(name, boot, seq): n for name, boot, seq, n in rows}
         totals = connection.execute("SELECT sum(committed), sum(duplicate), sum(quarantined) FROM slot").fetchone()
+    if servers.ingest is not None:
+        stop(servers.ingest)  # what it has taken in is judged and committed
+    alerts = recount(servers.database.url())
     committed, duplicate, quarantined = totals or (0, 0, 0)
     result = {
         "kills": len(servers.kills),
@@ -209,6 +245,9 @@ def _verdict(servers: Servers, fleet: Fleet) -> dict[str, Any]:
         "committed": int(committed),
         "duplicates_refused": int(duplicate),
         "quarantined": int(quarantined),
+        "alerts": alerts.alerts,
+        "alerts_lost": alerts.lost,
+        "alerts_doubled": alerts.doubled,
         "first_commit_s_max": round(max((k.alone_s for k in servers.kills), default=0.0), 2),
         "outage_s_max": round(max((k.first_commit_s or 0.0 for k in servers.kills), default=0.0), 2),
         "never_recovered": sum(k.first_commit_s is None for k in servers.kills),

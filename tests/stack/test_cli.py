@@ -10,7 +10,21 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("demo", "up", "ingest", "api", "migrate", "simulate", "doctor", "backup", "restore", "reference", "bench")
+COMMANDS = (
+    "demo",
+    "up",
+    "ingest",
+    "api",
+    "migrate",
+    "notify",
+    "simulate",
+    "score",
+    "doctor",
+    "backup",
+    "restore",
+    "reference",
+    "bench",
+)
 
 
 def kraj(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -74,4 +88,5 @@ def test_the_reference_is_written_where_we_stand(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stack.cli", "reference"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
     subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=60, capture_output=True)
-    assert "power_w" in (tmp_path / "docs" / "metrics.md").read_text()
+    assert "power_w" in (tmp_path / "docs" / "metrics.md").read_text("utf-8")
+    assert "lamp_out" in (tmp_path / "docs" / "catalogue.md").read_text("utf-8")
