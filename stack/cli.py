@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -160,6 +161,31 @@ def score(context: typer.Context) -> None:
     import simulators.scorecard
 
     _pass_on(simulators.scorecard.command, "kraj score", context.args)
+
+
+@app.command()
+def backtest(
+    rule: Annotated[Path, typer.Option(help="TOML file with one rule or several, as docs/rules.md says.")],
+    since: Annotated[datetime, typer.Option("--from", help="First day, in UTC.")],
+    until: Annotated[datetime, typer.Option("--to", help="The day after the last, in UTC.")],
+    confirm: Annotated[bool, typer.Option("--confirm", help="Accept a rule that tells of nearly everything.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Judge stored readings by a rule: what it would have told, and how often. Switches nothing on, calls nobody.
+
+    Exit code 1 where it would tell of more than a tenth of the assets a week: then think again, or --confirm.
+
+    Example: kraj backtest --rule mine.toml --from 2026-11-01 --to 2026-11-21
+    """
+    from kraj.settings import load
+    from stack import backtest as tests
+    from stack.services import running_database
+
+    with running_database(load()) as url:
+        found = tests.run(url, rule, since, until, _unless(as_json))
+    typer.echo(json.dumps(tests.as_json(found)) if as_json else tests.as_text(found))
+    if any(result.too_many for result in found) and not confirm:
+        raise typer.Exit(1)
 
 
 @bench.command("ingest")

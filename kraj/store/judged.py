@@ -11,7 +11,7 @@ from kraj.alerts import Scope
 from kraj.assets import AssetRow, CustomRule, DeviceStatus, Judged, Override, Window
 from kraj.kinds import KINDS
 from kraj.metrics import Kind
-from kraj.readings import Readings
+from kraj.readings import Floats, Readings
 from kraj.store.connection import Connection
 from kraj.store.schema import columns
 
@@ -138,31 +138,40 @@ async def replay(connection: Connection, slot_id: int, after: int) -> AsyncItera
         after = last
 
 
+async def stretch(connection: Connection, kind: Kind, since: datetime, until: datetime) -> Readings | None:
+    """All stored readings of a kind from a stretch of time, by their own time; None where there are none."""
+    cursor = await connection.execute(_select(kind, "ts >= %s AND ts < %s", "ts, asset_id, seq"), [since, until])
+    rows: list[tuple[Any, ...]] = await cursor.fetchall()
+    return _readings(kind, np.array(rows, np.float64)) if rows else None
+
+
 async def _collect(connection: Connection, kind: Kind, after: int, last: int, found: dict[int, list[Readings]]) -> None:
-    names = ["batch_id", "asset_id", "municipality_id", "(extract(epoch FROM ts) * 1000)::bigint", "seq", "boot"]
-    cast = {column.name: column.sql for column in columns(kind)}
-    names += [f"{m.name}::int" if cast[m.name] == "boolean" else m.name for m in kind.metrics]
-    statement = (
-        f"SELECT {', '.join(names)} FROM {kind.reading_table} WHERE batch_id > %s AND batch_id <= %s"  # noqa: S608
-        " ORDER BY batch_id"
-    )
-    cursor = await connection.execute(statement.encode(), [after, last])
+    cursor = await connection.execute(_select(kind, "batch_id > %s AND batch_id <= %s", "batch_id"), [after, last])
     rows: list[tuple[Any, ...]] = await cursor.fetchall()
     if not rows:
         return
-    table = np.array(rows, np.float64)  # every integer here is exact up to 2^53; None becomes NaN
+    table = np.array(rows, np.float64)
     batch = table[:, 0].astype(np.int64)
     starts = np.flatnonzero(np.append(True, batch[1:] != batch[:-1]))
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(batch)], strict=True):
-        part = table[start:end]
-        boot = np.where(np.isnan(part[:, 5]), -1, part[:, 5])
-        whole = [part[:, i].astype(np.int64) for i in range(1, 5)]
-        none = np.zeros(len(part), np.int64)
         target = found.get(int(batch[start]))
-        if target is not None:  # a batch of another slot
-            target.append(
-                Readings(kind, *whole, boot=boot.astype(np.int64), values=part[:, 6:], implausible=none, message=none)
-            )
+        if target is not None:  # None: a batch of another slot
+            target.append(_readings(kind, table[start:end]))
+
+
+def _select(kind: Kind, condition: str, order: str) -> bytes:
+    names = ["batch_id", "asset_id", "municipality_id", "(extract(epoch FROM ts) * 1000)::bigint", "seq", "boot"]
+    cast = {column.name: column.sql for column in columns(kind)}
+    names += [f"{m.name}::int" if cast[m.name] == "boolean" else m.name for m in kind.metrics]
+    return f"SELECT {', '.join(names)} FROM {kind.reading_table} WHERE {condition} ORDER BY {order}".encode()  # noqa: S608
+
+
+def _readings(kind: Kind, table: Floats) -> Readings:
+    """Rows of ``_select`` as columns: every integer there is exact up to 2^53, and NULL is NaN."""
+    boot = np.where(np.isnan(table[:, 5]), -1, table[:, 5])
+    whole = [table[:, i].astype(np.int64) for i in range(1, 5)]
+    none = np.zeros(len(table), np.int64)
+    return Readings(kind, *whole, boot=boot.astype(np.int64), values=table[:, 6:], implausible=none, message=none)
 
 
 async def _statuses(connection: Connection, after: int, last: int) -> dict[int, list[DeviceStatus]]:

@@ -19,6 +19,7 @@ COMMANDS = (
     "notify",
     "simulate",
     "score",
+    "backtest",
     "doctor",
     "backup",
     "restore",
