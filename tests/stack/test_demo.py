@@ -104,7 +104,7 @@ def await_more_than(kraj: Kraj, url: str, number: int) -> int:
 
 def test_the_demo_starts_survives_kills_stops_and_goes_on(open_folder: Path) -> None:
     url = EmbeddedPostgres(open_folder / "demo" / "database").url()
-    demo = ("demo", "--devices", "12", "--interval", "0.5")
+    demo = ("demo", "--devices", "12", "--interval", "0.5", "--history", "2")
     with running(open_folder, *demo) as kraj:
         page = kraj.until(r"page +(http://\S+)").group(1)
         with urllib.request.urlopen(f"{page}openapi.json", timeout=10) as answer:  # noqa: S310 — our own page
@@ -134,7 +134,7 @@ def assert_secrets_are_kept(folder: Path, kraj: Kraj) -> None:
 
 
 def test_a_taken_port_of_the_page_makes_the_demo_take_the_next(open_folder: Path, broker: Broker) -> None:
-    with running(open_folder, "demo", "--devices", "4", KRAJ_API_PORT=str(broker.port)) as kraj:
+    with running(open_folder, "demo", "--devices", "4", "--history", "0", KRAJ_API_PORT=str(broker.port)) as kraj:
         page = kraj.until(r"page +http://127.0.0.1:(\d+)/").group(1)
         assert broker.port < int(page) <= broker.port + 20
 
