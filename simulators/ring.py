@@ -191,8 +191,9 @@ class Ring:
         for entry in found:
             self._requeue(entry)
         self._delivered_count -= len(found)
-        # Rebuilt rather than left to lazy deletion, or repeated commands would grow the heap without bound.
+        # Rebuilt rather than left to lazy deletion, or repeated commands would grow the heaps without bound.
         self._delivered = [e.seq for e in self._entries.values() if e.phase is Phase.DELIVERED]
+        self._backlog = [e.seq for e in self._entries.values() if e.phase is Phase.BACKLOG]
         return len(found)
 
     def reconnect(self) -> None:
@@ -219,6 +220,7 @@ class Ring:
         while heap and len(out) < room:
             entry = self._entries.get(heapq.heappop(heap))
             if entry is not None and entry.phase is phase:
+                entry.phase = Phase.IN_FLIGHT  # its number may stand in the heap twice
                 out.append(entry)
         return out
 

@@ -162,6 +162,16 @@ def test_a_ring_that_never_connects_stays_within_its_capacity() -> None:
     assert seqs(r.take(0))[-1] == 5_000
 
 
+def test_what_is_acknowledged_unsent_and_asked_for_again_is_sent_once() -> None:
+    """An answer to the run before may come while the reading still waits; a `resend` then queues it a second time."""
+    r = ring()
+    fill(r, 1)
+    r.restart()
+    r.acknowledge(BOOT, [(1, 1)])
+    assert r.resend() == 1
+    assert seqs(r.take(0)) == [1]
+
+
 class RingModel(RuleBasedStateMachine):
     """The ring against three plain dictionaries: what is unacknowledged, in flight, delivered."""
 
