@@ -15,6 +15,9 @@ SUBJECT_CHARS_MAX = 150
 BODY_CHARS_MAX = 2000
 """Ten parts of an SMS; what is longer was cut off by somebody's gateway anyway."""
 DIGEST_CHARS_MAX = 20_000
+SHORT_CHARS_MAX = 300
+"""For services of text messages: five parts with Czech letters, and every part is paid for."""
+SHORT_PLACE_MAX, SHORT_LINE_MAX = 80, 60
 
 _SEVERITIES = {
     Severity.CRITICAL: Title(cs="kritické", en="critical"),
@@ -34,6 +37,7 @@ _CABINET = Title(cs="Rozvaděč", en="Cabinet")
 _BREAKER = Title(cs="jistič vývodu", en="breaker of feeder")
 _BRING = Title(cs="S sebou", en="Bring")
 _SINCE = Title(cs="od", en="since")
+_BELOW = Title(cs="Další příznaky téže příčiny", en="More symptoms of the same cause")
 _DIGEST = Title(cs="Souhrn hlášení", en="Digest of alerts")
 
 
@@ -63,15 +67,18 @@ class Facts:
     kind: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    children: int = 0
+    """How many others it explains; nobody is told of those."""
     link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A subject of one line, and the text."""
+    """A subject of one line and the text; ``short`` is all of it in ``SHORT_CHARS_MAX`` characters."""
 
     subject: str
     body: str
+    short: str
     severity: Severity
 
 
@@ -81,6 +88,7 @@ def message(facts: Facts, wording: Wording, language: str, zone: ZoneInfo) -> Me
     return Message(
         subject=_subject(facts, wording, language)[:SUBJECT_CHARS_MAX],
         body="\n".join(line for line in lines if line)[:BODY_CHARS_MAX],
+        short=_short(facts, wording, language, zone),
         severity=facts.severity,
     )
 
@@ -102,6 +110,7 @@ def digest(alerts: Sequence[tuple[Facts, Wording]], language: str, zone: ZoneInf
     return Message(
         subject=f"{_in(_DIGEST, language)}: {len(ordered)} [{numbers}]"[:SUBJECT_CHARS_MAX],
         body="\n\n".join(entries)[:DIGEST_CHARS_MAX],
+        short=_short_digest(ordered, language),
         severity=ordered[0][0].severity,
     )
 
@@ -132,7 +141,42 @@ def _detail(facts: Facts, wording: Wording, language: str) -> list[str]:
     lines.append(", ".join(where)[:1].upper() + ", ".join(where)[1:])
     if wording.bring is not None:
         lines.append(f"{_in(_BRING, language)}: {filled(_in(wording.bring, language), values)}")
+    if facts.children:
+        lines.append(f"{_in(_BELOW, language)}: {facts.children}")
     return lines
+
+
+def _short(facts: Facts, wording: Wording, language: str, zone: ZoneInfo) -> str:
+    """What must not be missing first: what, where, which cabinet and breaker, since when, the link. The rest of the
+    room is shared by the symptom and what to bring."""
+    symptom, where, *more = _detail(facts, wording, language)
+    head = _cut(_subject(facts, wording, language), SHORT_PLACE_MAX + SHORT_LINE_MAX)
+    tail = [_cut(where, SHORT_LINE_MAX), _when(facts, language, zone), facts.link]
+    bring = more[0] if wording.bring is not None else ""
+    room = SHORT_CHARS_MAX - len("\n".join([head, *filter(None, tail)])) - 2
+    symptom = _cut(symptom, max(room // 2, room - len(bring)))
+    return "\n".join(filter(None, [head, symptom, _cut(bring, room - len(symptom)), *tail]))[:SHORT_CHARS_MAX]
+
+
+def _short_digest(ordered: Sequence[tuple[Facts, Wording]], language: str) -> str:
+    """How many there are, and as many of the worst as fit; the page of the worst has the others beside it."""
+    facts, _ = ordered[0]
+    lines = [f"{_in(_DIGEST, language)}: {len(ordered)}"]
+    for known in ordered:
+        line = _cut(_subject(*known, language), SHORT_PLACE_MAX)
+        if len("\n".join([*lines, line, "…", facts.link])) > SHORT_CHARS_MAX:
+            lines.append("…")
+            break
+        lines.append(line)
+    return "\n".join(filter(None, [*lines, facts.link]))
+
+
+def _cut(text: str, room: int) -> str:
+    """As many whole words as there is room for; nothing where that is next to nothing."""
+    if len(text) <= room:
+        return text
+    kept = text[: max(0, room - 1)].rsplit(" ", 1)[0].rstrip(" ,;:.–")
+    return f"{kept}…" if len(kept) > 8 else ""
 
 
 def _number(value: float, language: str) -> str | float:

@@ -13,6 +13,8 @@ SEND_S_MAX = 20.0
 LEFT_BEHIND_MAX = 3
 """Threads that may hang on one address: a thread cannot be ended, and each costs memory and a socket."""
 ERROR_CHARS_MAX = 500
+TERSE_CHARS_MAX = 1000
+"""Of text messages apprise knows limits from 70 to 918 characters; chats and mail take thousands."""
 _KINDS = {Severity.CRITICAL: "failure", Severity.MAJOR: "warning", Severity.MINOR: "warning"}
 """How apprise colours a message, where the service has colours."""
 
@@ -45,6 +47,12 @@ def send(url: str, subject: str, body: str, severity: Severity) -> str | None:
 def valid(url: str) -> bool:
     """Whether apprise knows what to do with an address."""
     return bool(_apprise().add(url))
+
+
+def terse(url: str) -> bool:
+    """Whether what is reached by this address takes short texts only, as text messages do."""
+    service = _apprise()
+    return bool(service.add(url)) and min(one.body_maxlen for one in service) <= TERSE_CHARS_MAX
 
 
 def _apprise() -> Any:

@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from api.notifications.sending import Sender
+from api.notifications.sending import Sender, terse
 from api.notifications.wordings import Wordings
 from kraj.alerts import AlertState, Severity, Step
 from kraj.errors import UnavailableError
@@ -165,7 +165,10 @@ class Worker:
             if address is None or not wanted:
                 return True
             message = await self._message(connection, wanted, address.language)
-            error = await self._send(address.url, message.subject, message.body, message.severity)
+            subject, body = message.subject, message.body
+            if await asyncio.to_thread(terse, address.url):
+                subject, body = "", message.short
+            error = await self._send(address.url, subject, body, message.severity)
             if error is None:
                 await outbox.sent(connection, [d.delivery_id for d in wanted], now)
                 done.sent += 1
@@ -280,5 +283,6 @@ def _facts(alert: queries.AlertRow, step: Step, link: str) -> Facts:
         kind=alert.kind,
         metadata=alert.metadata or {},
         evidence=alert.evidence,
+        children=alert.children,
         link=link,
     )

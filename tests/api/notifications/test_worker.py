@@ -6,8 +6,9 @@ from datetime import time, timedelta
 import psycopg
 import pytest
 
-from kraj.alerts import Severity, Step
+from kraj.alerts import Scope, Severity, Step
 from kraj.errors import UnavailableError
+from rules.messages import SHORT_CHARS_MAX
 from tests.api.notifications.conftest import NOW, Heard, Town, local
 
 NIGHT = (time(22), time(6))
@@ -43,6 +44,40 @@ async def test_a_tripped_feeder_with_thirty_lamps_is_one_message(town: Town) -> 
         "Rozvaděč RVO-01, jistič vývodu RVO-01/2",
     ]
     assert town.one("SELECT count(*) FROM outbox WHERE done_at IS NULL") == (0,)
+
+
+async def test_a_service_of_text_messages_gets_the_short_form(town: Town) -> None:
+    town.target("phone", "d7sms://token@+420777123456")
+    town.take(town.lamp(7))
+    await town.worker().round(NOW)
+    ((_, subject, body),) = town.heard.messages
+    assert subject == ""
+    assert len(body) <= SHORT_CHARS_MAX
+    assert body.startswith("[1] Svítidlo nesvítí – Olšinka, VO-7")
+    assert body.endswith("http://kraj.test/alerts/1")
+
+
+async def test_an_alert_across_towns_is_told_in_those_whose_alerts_hang_on_it(town: Town) -> None:
+    for name, owner in (("dispatch", 1), ("elsewhere", 2), ("operator", None)):
+        town.target(name, town=owner)
+    area = Scope(type="supply_area", name="DO-1", municipality_id=None)
+    above = town.feeder(
+        key="grid_outage@a@1", rule="grid_outage", scope=area, municipality_id=None, severity=Severity.MAJOR
+    )
+    town.take(above, town.feeder(parent=above.key, notify=False))
+    await town.worker().round(NOW)
+    assert sorted(url for url, _, _ in town.heard.messages) == ["dispatch", "operator"]
+
+
+async def test_a_major_that_nobody_answers_goes_on_the_next_working_morning(town: Town) -> None:
+    for place, name in enumerate(("first", "second"), 1):
+        town.on_call(town.target(name), place)
+    town.owner.execute("UPDATE on_call SET valid_to = %s", [NOW + timedelta(days=9)])
+    town.take(town.lamp(1))
+    worker = town.worker()
+    for at in (NOW, local(7, 59, day=23), local(8, day=23)):
+        await worker.round(at)
+    assert [url for url, _, _ in town.heard.messages] == ["first", "second"], "21 November is a Saturday"
 
 
 async def test_a_child_that_got_its_parent_before_it_was_sent_is_not_told(town: Town) -> None:

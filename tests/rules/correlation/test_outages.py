@@ -182,11 +182,9 @@ def test_three_dark_cabinets_are_one_grid_outage_with_cabinets_and_feeders_below
 def test_what_is_judged_at_the_same_moment_hangs_on_what_is_nearest() -> None:
     town = Town(cabinets=3, lamps=10)
     stage = Stage(town.estate())
-    stage.step(
-        0,
-        *all_of("cabinet_dark", (1, 2, 3), 0),
-        *[c for n in (1, 2, 3) for c in all_of("lamp_dark", town.feeder(n), 0)],
-    )
+    # Too few lamps to say more of a silent cabinet than that; the grid's outage, judged first, does.
+    lamps = [lamp for n in (1, 2, 3) for lamp in town.feeder(n)[:4]]
+    stage.step(0, *all_of("cabinet_dark", (1, 2, 3), 0), *all_of("lamp_dark", lamps, 0))
     stage.tick(30, every=1)
     assert stage.ledger.rules_told() == ["grid_outage"]
     above = {a.key: a.scope.name for a in stage.ledger.open("cabinet_outage")}
