@@ -51,12 +51,10 @@ class Members:
 
     def slots(self, asset_id: Ints) -> Slots:
         """The slots of these assets, -1 where unknown; shape as given."""
+        if not asset_id.size or (asset_id.min() >= 0 and asset_id.max() < len(self.slot_by_asset)):  # as nearly always
+            return self.slot_by_asset[asset_id]
         known = (asset_id >= 0) & (asset_id < len(self.slot_by_asset))
-        return (
-            np.where(known, self.slot_by_asset[np.where(known, asset_id, 0)], -1)
-            if len(self)
-            else (np.full(np.shape(asset_id), -1, np.intp))
-        )
+        return np.where(known, self.slot_by_asset[np.where(known, asset_id, 0)], -1)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def sun_elevation_deg(layer: Layer) -> Floats:
         return np.empty(0)
     cell = layer.ts_ms // STANDING_MS
     cells, place = _distinct(cell)
-    declination, hour_angle = _greenwich((cells + 0.5) * STANDING_MS)
+    declination, hour_angle = _greenwich((cells.astype(np.float64) + 0.5) * STANDING_MS)
     sine, cosine, longitude = _by_slot(layer.members)
     since_middle = layer.ts_ms - (cell + 0.5) * STANDING_MS
     turned = since_middle * (2 * np.pi / DAY_MS) + hour_angle[place] + layer.of(longitude)

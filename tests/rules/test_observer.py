@@ -310,6 +310,13 @@ def test_a_rule_that_fails_is_switched_off_told_once_and_the_others_go_on() -> N
     assert alert.step is Step.CLEARED
 
 
+def test_a_rule_that_fails_while_it_is_active_is_not_cleared_by_that() -> None:
+    stuck = rule("stuck", "level_commanded_pct > 50", clear_when="trap_w < 1 s")
+    observer = Observer(lamps(2), [stuck], with_broken)
+    assert run(observer, [(1, 0, 200.0), (1, 5, 600.0), (1, 10, 0.0)]) == [("stuck", 1, True)]
+    assert observer.failures.keys() == {"stuck"}
+
+
 def test_a_failure_is_taken_back_with_its_step() -> None:
     observer = Observer(lamps(2), [rule("trap", "trap_w > 400 s")], with_broken)
     observer.step(power(2, 6, 600.0), [], START_MS + 6 * MINUTE_MS)

@@ -24,7 +24,8 @@ class Field(IntEnum):
     OUTPUT_PCT = auto()
     INDEX = auto()
     MODULE_DEGC = auto()
-    """The last four: newest reading, and what it said; neighbours look at them."""
+    LIGHT_W_PER_M2 = auto()
+    """The last five: newest reading, and what it said; neighbours look at them."""
     PRODUCED_CLEAR_PCT = auto()
     """What a clear sky would have given when the roof was last seen producing, in % of the rating."""
     PRODUCED_MS = auto()

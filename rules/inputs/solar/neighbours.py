@@ -35,21 +35,23 @@ class Around(IntEnum):
     SIBLING_PCT = 6
     NEAR_PCT = 7
     NEAR_INDEX = 8
+    LIGHT_W_PER_M2 = 9
 
 
 def refresh(layer: Layer) -> None:
     """Look at all roofs; nobody is told about fewer than five peers, except how many of them produce."""
     memory, members = whole(layer.state), layer.members
     fresh = np.abs(layer.now_ms - memory[:, Field.SEEN_MS]) <= FRESH_MS
-    output, index, module = (
-        np.where(fresh, memory[:, field], np.nan) for field in (Field.OUTPUT_PCT, Field.INDEX, Field.MODULE_DEGC)
-    )
-    around = np.empty((len(members), len(Around)))
+    output, index = (np.where(fresh, memory[:, field], np.nan) for field in (Field.OUTPUT_PCT, Field.INDEX))
+    around = np.full((len(members), len(Around)), np.nan)
     around[:, Around.AT_MS] = layer.now_ms
     theirs, nearest = peers(members), near(members)
     around[:, Around.OUTPUT_PCT], around[:, Around.REPORTING] = neighbour_median(output, theirs)
     around[:, Around.INDEX], known = neighbour_median(index, theirs)
-    around[:, Around.MODULE_DEGC], _ = neighbour_median(module, np.concatenate([theirs, nearest], axis=1))
+    all_around = np.concatenate([theirs, nearest], axis=1)
+    for field, what in ((Field.MODULE_DEGC, Around.MODULE_DEGC), (Field.LIGHT_W_PER_M2, Around.LIGHT_W_PER_M2)):
+        if not np.isnan(memory[:, field]).all():
+            around[:, what], _ = neighbour_median(np.where(fresh, memory[:, field], np.nan), all_around)
     around[:, Around.SIBLING_PCT], _ = neighbour_median(output, siblings(members))
     sound = ~_broken(layer, memory)
     around[:, Around.NEAR_PCT], _ = neighbour_median(np.where(sound, output, np.nan), nearest)

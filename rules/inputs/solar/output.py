@@ -67,6 +67,7 @@ def track(layer: Layer, memory: Memory) -> None:
     memory.put(Field.OUTPUT_PCT, output)
     memory.put(Field.INDEX, layer.column("clear_index"))
     memory.put(Field.MODULE_DEGC, layer.column("module_temp_degc"))
+    memory.put(Field.LIGHT_W_PER_M2, layer.column("irradiance_w_per_m2"))
 
     dusk = memory[Field.PRODUCED_CLEAR_PCT] < STOPPED_CLEAR_PCT
     fell = zero & (memory[Field.ZERO_MS] - memory[Field.GOOD_MS] <= FALL_MS)

@@ -13,9 +13,14 @@ from rules.layer import Form, Input, Layer
 COLD_DEGC = 1.0
 """Module temperature below which there may be snow on it (solar.md)."""
 THAWED_DEGC = 5.0
-"""Above this, what has not slid off is melting fast."""
+"""Above this, by the roof's own sensor, nothing lies on it any more; modules from which it has slid are warm soon, but
+say nothing about others."""
+COVERED_INDEX = 0.03
+"""Of clear-sky power: two centimetres of snow let less through, and the darkest overcast of a winter more (0.05)."""
 LOW_INDEX = 0.1
-"""Of clear-sky power: snow lets a few per cent through, and a dark overcast day in winter gives 0.1 to 0.2."""
+"""Peers may have lost some of theirs; and where snow has been seen, it lies until there is more than that."""
+DULL_W_PER_M2 = (8.0, 60.0)
+"""What a sensor sees on a day so dark that inverters sleep. Less: it is covered, too; more: it alone is not."""
 STAYS_MS = 3 * 86_400_000
 """A roof may keep its snow longer than its neighbours; after three days low output is something else."""
 FLAT_W_PER_M2 = 1.0
@@ -30,10 +35,15 @@ def track(layer: Layer, memory: Memory) -> None:
     low = index < LOW_INDEX
     peers, near = seen(layer, Around.INDEX), seen(layer, Around.NEAR_INDEX)
     others = np.where(np.isnan(peers), near, peers)
-    memory.where(low & (module < COLD_DEGC) & (others < LOW_INDEX), Field.SNOW_MS, ts)
-    memory.where((index >= 2 * LOW_INDEX) | (module > THAWED_DEGC), Field.SNOW_MS, np.nan)
+    own, around = layer.column("irradiance_w_per_m2"), seen(layer, Around.LIGHT_W_PER_M2)
+    light = np.where(np.isnan(own), around, own)
+    dull = (light > DULL_W_PER_M2[0]) & (light < DULL_W_PER_M2[1])
+    comes = (index < COVERED_INDEX) & (module < COLD_DEGC) & (others < LOW_INDEX) & ~dull
+    memory.where(comes, Field.SNOW_MS, ts)
+    memory.where((index >= 2 * LOW_INDEX) | (layer.column("module_temp_degc") > THAWED_DEGC), Field.SNOW_MS, np.nan)
     lies = low & (ts - memory[Field.SNOW_MS] <= STAYS_MS)
     layer.columns["snowed"] = np.where(np.isnan(index), np.nan, lies)
+    layer.columns["snow_covered"] = np.where(np.isnan(index), np.nan, comes)
 
     given = layer.column("irradiance_w_per_m2")
     moved = ~(np.abs(given - memory[Field.FLAT_W_PER_M2]) <= FLAT_W_PER_M2)
@@ -54,6 +64,14 @@ INPUTS = (
         Unit.NONE,
         Title(cs="Na panelech nejspíš leží sníh", en="There is most likely snow on the modules"),
         tracked("snowed"),
+        Form.FLAG,
+        needs=("power_w", "module_temp_degc"),
+    ),
+    Input(
+        "snow_covered",
+        Unit.NONE,
+        Title(cs="Sníh panely zakrývá, u sousedů také", en="Snow covers the modules, and the peers', too"),
+        tracked("snow_covered"),
         Form.FLAG,
         needs=("power_w", "module_temp_degc"),
     ),

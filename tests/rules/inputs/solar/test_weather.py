@@ -81,6 +81,14 @@ def test_without_a_sensor_the_neighbours_modules_tell_the_cold() -> None:
         layer = series.read(NOON_MS + minute * MINUTE_MS, {"power_w": 0.02 * clear, "module_temp_degc": temperature})
         series.tick(NOON_MS + minute * MINUTE_MS)
     assert layer.column("module_near_degc")[0] == -2
+    assert layer.column("snowed")[0] == 1
+    # The others' modules are warm as soon as the snow has slid off them: that does not melt what lies on this one.
+    later = np.full(8, 12.0)
+    later[0] = math.nan
+    power = np.full(8, 3_000.0)
+    power[0] = 0.0
+    layer = series.read(NOON_MS + 10 * MINUTE_MS, {"power_w": power, "module_temp_degc": later})
+    assert layer.column("snowed").tolist() == [1] + [0] * 7
 
 
 @settings(deadline=None)
