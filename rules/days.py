@@ -96,7 +96,7 @@ class Days:
         """Readings that come late, in order of time; ``layer`` sees a state of its own, ``state`` is the true one."""
         slots, ts = layer.slots, layer.ts_ms
         day, _ = self.calendar.locate(slots, ts)
-        amounts = np.zeros((len(layer), self._sums))
+        amounts = np.zeros((len(layer), self._day + 1))
         self._add_counts(layer, amounts)
         self._put(state, slots, day, amounts, self._extremes(layer))
         hole = self._array(state, "hole")[slots]
@@ -124,13 +124,13 @@ class Days:
             amounts = self._hold(slots, (last - ago, begins - ago * DAY_MS), start, end, held)
             self._put(state, slots, last - ago, sign * amounts)
 
-    # Amounts: what is added to a page's sums, shape ``(n, sums)``
+    # Amounts: what is added to pages, shape as theirs; extremes and days stand apart and are 0
 
     def _hold(self, slots: Slots, day: Day, start: Floats | Ints, end: Floats | Ints, held: Floats) -> Floats:
         """What was held from start to end, as far as that is within the day."""
         number, begins = day
         start, end = np.maximum(start, begins), np.minimum(end, begins + DAY_MS)
-        amounts = np.zeros((len(slots), self._sums))
+        amounts = np.zeros((len(slots), self._day + 1))
         np.multiply(held, (np.maximum(end - start, 0) / HOUR_MS)[:, None], out=amounts[:, : self._covered])
         opens, closes = self.calendar.window_ms(slots, number)
         covered = np.minimum(end, closes) - np.maximum(start, opens)
@@ -194,7 +194,7 @@ class Days:
         if len(split):
             span = ts[split] - since[split]
             elsewhere[split] = amount[split] * (begins[split] - since[split]) / span
-            before = np.zeros((len(split), self._sums))
+            before = np.zeros((len(split), self._day + 1))
             before[:, at] = amount[split] * np.minimum(begins[split] - since[split], DAY_MS) / span
             before[:, at + 1] = 1
             self._put(layer.state, layer.slots[rows[split]], number[split] - 1, before)
@@ -224,9 +224,9 @@ class Days:
                 return
             after = np.where(turned[:, None], self._blank, before)
             after[:, self._day] = day
+            after += amounts
         else:
-            after = before.copy()
-        after[:, : self._sums] += amounts
+            after = before + amounts
         if extremes is not None and extremes.shape[1]:
             highest = after[:, self._sums : self._day]
             np.fmax(highest, extremes, out=highest)

@@ -10,8 +10,8 @@ import numpy as np
 from kraj.readings import Floats, Ints, Mask, Readings
 from rules.estate import Members, Slots
 
-PIECE_ROWS = 8192
-"""Twenty columns of this length are 1.3 MB: about what a core keeps near."""
+PIECE_ROWS = 16_384
+"""Ten columns of this length are 1.3 MB: about what a core keeps near."""
 BLOCK_ROWS = 512
 SLICE_MS = 5 * 60_000
 SLICED_MS = 15 * 60_000
