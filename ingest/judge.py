@@ -154,14 +154,14 @@ class Judge:
         self._stepped_at = self._clock()
         return changes
 
-    def judging(self, batch: Batch) -> Callable[[list[Readings]], Sequence[AlertChange]]:
-        """What the writer calls with the batch's new readings."""
+    def judging(self, batch: Batch, fresh: Sequence[Readings]) -> list[AlertChange]:
+        """Judge a batch's new readings, as the writer asks for it."""
         at_ms = _ms(batch.at)
         statuses = [
             DeviceStatus(device_id=s.device_id, online=s.online, ts_ms=at_ms, boot=s.boot, reset=s.reset)
             for s in batch.statuses
         ]
-        return lambda fresh: self.step(batch.batch_id, fresh, statuses, batch.at)
+        return self.step(batch.batch_id, fresh, statuses, batch.at)
 
     def settle(self, *, committed: bool) -> None:
         """The pending step's transaction took place, or it did not."""

@@ -27,7 +27,7 @@ from kraj.store.batch import Batch, Outcome, RegistryChangedError
 from kraj.store.quarantine import Quarantined
 from kraj.store.write import Writer
 
-INBOX_BYTES_MAX = 32 << 20
+INBOX_BYTES_MAX = 16 << 20
 """Beyond this the socket is not read: the window counts messages, and 10,000 of them could be 640 MB."""
 INBOX_MESSAGES_MAX = 100_000
 """Likewise: the window does not count messages that came with QoS 0. More than the largest window."""
@@ -307,8 +307,7 @@ class Pipeline:
         judge = self._judge
         if judge is None:
             return await writer.write(batch, in_flight)
-        batch.judge = judge.judging(batch)
-        outcome = await writer.write(batch, in_flight)
+        outcome = await writer.write(batch, in_flight, judge.judging)
         judge.settle(committed=True)
         if outcome.judging_failed:
             log.error("the database refuses what the rules say", error=outcome.judging_failed)
@@ -377,9 +376,9 @@ class Pipeline:
         batch_id = await writer.next_batch_id()
         changes = judge.step(batch_id, [], [], now)
         if changes:
-            batch = Batch(batch_id, self._known_routes.version, now, [], _nobody, judge=lambda _: changes)
+            batch = Batch(batch_id, self._known_routes.version, now, [], _nobody)
             try:
-                outcome = await writer.write(batch, self._in_flight)
+                outcome = await writer.write(batch, self._in_flight, lambda _batch, _fresh: changes)
                 self._counters.count_batch(Decoded(), outcome)
             except RegistryChangedError:
                 judge.settle(committed=False)

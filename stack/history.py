@@ -119,8 +119,7 @@ async def _write(writer: Writer, judge: Judge | None, ids: "_Ids", delivery: Del
     if judge is None:
         await writer.write(batch, 0)
     else:
-        batch.judge = judge.judging(batch)
-        await writer.write(batch, 0)
+        await writer.write(batch, 0, judge.judging)
         judge.settle(committed=True)
     return count
 

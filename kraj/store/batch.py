@@ -49,8 +49,6 @@ class Batch:
     events: list[EventRow] = field(default_factory=list[EventRow])
     epochs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     unknown_keys: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
-    judge: Callable[[list[Readings]], Sequence[AlertChange]] | None = None
-    """Judges the readings that are new, inside the transaction; what it finds is committed with them."""
     outcome: "Outcome | None" = None
     """Set before COMMIT is sent: what became of the batch if that COMMIT turns out to have taken place."""
 

@@ -5,12 +5,13 @@ any batch that the database refuses, go the careful way: through a staging table
 by savepoints until the row at fault stands alone and goes to quarantine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from kraj.alerts import AlertChange
 from kraj.errors import ConfigurationError
 from kraj.kinds import KINDS
 from kraj.metrics import Kind
@@ -28,6 +29,9 @@ __all__ = ["Batch", "EventRow", "Outcome", "RegistryChangedError", "StatusRow", 
 LATEST_EVERY_S = 1.0
 """``latest`` follows the readings by at most this: one upsert a second and asset instead of one a reading."""
 NEVER_MS = -(2**62)
+
+Judging = Callable[[Batch, list[Readings]], Sequence[AlertChange]]
+"""What the rules say of the readings that turned out to be new; asked inside the transaction, committed with them."""
 
 
 class _RefusedError(Exception):
@@ -105,20 +109,21 @@ class Writer:
             )
             return {(device_id, boot): epoch async for device_id, boot, epoch in cursor}
 
-    async def write(self, batch: Batch, in_flight: int) -> Outcome:
-        """Commit the batch. Raises ``RegistryChangedError``, or ``UnavailableError`` (then nothing is known to be
-        committed: ask ``is_committed`` on a new connection before writing again)."""
+    async def write(self, batch: Batch, in_flight: int, judge: Judging | None = None) -> Outcome:
+        """Commit the batch with what ``judge`` says of its new readings. Raises ``RegistryChangedError``, or
+        ``UnavailableError`` (then nothing is known to be committed: ask ``is_committed`` on a new connection before
+        writing again)."""
         with translated(self._connection):
             await self._partitions.make(batch.readings)
             await self._make_stages(batch.readings)
             try:
-                return await self._transaction(batch, in_flight, careful=False)
+                return await self._transaction(batch, in_flight, judge, careful=False)
             except _RefusedError:
                 self._partitions.forget()
                 await self._partitions.make(batch.readings)
-                return await self._transaction(batch, in_flight, careful=True)
+                return await self._transaction(batch, in_flight, judge, careful=True)
 
-    async def _transaction(self, batch: Batch, in_flight: int, *, careful: bool) -> Outcome:
+    async def _transaction(self, batch: Batch, in_flight: int, judge: Judging | None, *, careful: bool) -> Outcome:
         connection = self._connection
         try:
             cursor = await connection.execute("BEGIN; SELECT version FROM registry_version", prepare=False)
@@ -134,7 +139,8 @@ class Writer:
                 fresh.append(new)
             await write_beside(connection, batch, outcome, careful=careful)
             outcome.committed = sum(len(new) for new in fresh)
-            await self._judge(batch, fresh, outcome)
+            if judge is not None:
+                await self._tell(batch, judge(batch, [new for new in fresh if len(new)]), outcome)
             rest: Rows | None = None
             if self._clock() - self._latest_at >= LATEST_EVERY_S / SHARDS:
                 rest = await self._latest.write(connection, fresh, batch.batch_id, self._shard)
@@ -150,11 +156,8 @@ class Writer:
         self._committed(fresh, batch.batch_id, rest)
         return outcome
 
-    async def _judge(self, batch: Batch, fresh: list[Readings], outcome: Outcome) -> None:
-        """Let the rules judge what is new. Should the database refuse what they say, telemetry goes on."""
-        if batch.judge is None:
-            return
-        changes = batch.judge([readings for readings in fresh if len(readings)])
+    async def _tell(self, batch: Batch, changes: Sequence[AlertChange], outcome: Outcome) -> None:
+        """Write what the rules say. Should the database refuse it, telemetry goes on."""
         if not changes:
             return
         try:

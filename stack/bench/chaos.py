@@ -194,7 +194,7 @@ async def _measure(
     halt.set()
     await running
     watch.end()
-    return await asyncio.to_thread(_verdict, servers, fleet)
+    return await asyncio.to_thread(_verdict, servers, fleet, say)
 
 
 def _faults(invented: Region, seed: int, seconds: float) -> list[Fault]:
@@ -216,7 +216,7 @@ def _faults(invented: Region, seed: int, seconds: float) -> list[Fault]:
     ]
 
 
-def _verdict(servers: Servers, fleet: Fleet) -> dict[str, Any]:
+def _verdict(servers: Servers, fleet: Fleet, say: Callable[[str], None]) -> dict[str, Any]:
     counts = fleet.counts()
     stored: dict[tuple[str, int, int], int] = {}
     with psycopg.connect(servers.database.url()) as connection:
@@ -232,6 +232,9 @@ def _verdict(servers: Servers, fleet: Fleet) -> dict[str, Any]:
     if servers.ingest is not None:
         stop(servers.ingest)  # what it has taken in is judged and committed
     alerts = recount(servers.database.url())
+    for what, names in (("lost", alerts.lost), ("told more than once", alerts.doubled)):
+        for name in names:
+            say(f"alert {what}: {name}")
     committed, duplicate, quarantined = totals or (0, 0, 0)
     result = {
         "kills": len(servers.kills),
@@ -246,8 +249,8 @@ def _verdict(servers: Servers, fleet: Fleet) -> dict[str, Any]:
         "duplicates_refused": int(duplicate),
         "quarantined": int(quarantined),
         "alerts": alerts.alerts,
-        "alerts_lost": alerts.lost,
-        "alerts_doubled": alerts.doubled,
+        "alerts_lost": len(alerts.lost),
+        "alerts_doubled": len(alerts.doubled),
         "first_commit_s_max": round(max((k.alone_s for k in servers.kills), default=0.0), 2),
         "outage_s_max": round(max((k.first_commit_s or 0.0 for k in servers.kills), default=0.0), 2),
         "never_recovered": sum(k.first_commit_s is None for k in servers.kills),

@@ -86,14 +86,17 @@ class Bench:
             migrate(url)
             self._register(url)
             ceiling = self._ceiling()
+            bare = self._phase("one reading a message, no rules", acks=False, rules=False)
             single = self._phase("one reading a message", acks=False)
             acked = self._phase("with ack to every device", acks=True)
             lists = self._phase("lists of ten", acks=False, readings_per_message=READINGS_PER_LIST)
             paced = self._phase("paced", acks=False, paced=PACED_PER_S)
-        phases = (single, acked, lists, paced)
+        phases = (bare, single, acked, lists, paced)
         latency = np.array(paced.latency_ms)
         return {
             "readings_per_s": round(single.readings_per_s),
+            "readings_per_s_without_rules": round(bare.readings_per_s),
+            "rules_ratio": round(single.readings_per_s / bare.readings_per_s, 3),
             "readings_per_s_acked": round(acked.readings_per_s),
             "readings_per_s_lists": round(lists.readings_per_s),
             "ceiling_per_s": round(ceiling),
@@ -142,14 +145,22 @@ class Bench:
         self._say(f"  {rate:,.0f} messages/s")
         return rate
 
-    def _phase(self, name: str, *, acks: bool, readings_per_message: int = 1, paced: float | None = None) -> Phase:
+    def _phase(
+        self,
+        name: str,
+        *,
+        acks: bool,
+        rules: bool = True,
+        readings_per_message: int = 1,
+        paced: float | None = None,
+    ) -> Phase:
         self._say(name)
         phase = Phase(name)
         with ExitStack() as stack:
             broker = stack.enter_context(Broker(self._new_folder("broker"), open=True, inflight=WINDOW))
             owner = stack.enter_context(psycopg.connect(self._database.url(), autocommit=True))
             owner.execute("TRUNCATE reading_lamp, latest_lamp; CHECKPOINT")
-            worker = self._worker(broker, acks=acks)
+            worker = self._worker(broker, acks=acks, rules=rules)
             stack.callback(stop, worker)
             totals = Totals(owner)
             start = totals.read()
@@ -186,11 +197,11 @@ class Bench:
         cpu = ", ".join(f"{who} {us:.1f}" for who, us in phase.cpu_us.items())
         self._say(
             f"  {phase.readings_per_s:,.0f} readings/s; CPU µs a reading: {cpu}; lost {phase.lost}, "
-            f"duplicates {phase.duplicates}, wrong {phase.wrong}"
+            f"duplicates {phase.duplicates}, wrong {phase.wrong}; memory {max(phase.rss_mb):,.0f} MB"
         )
         return phase
 
-    def _worker(self, broker: Broker, *, acks: bool) -> "subprocess.Popen[bytes]":
+    def _worker(self, broker: Broker, *, acks: bool, rules: bool) -> "subprocess.Popen[bytes]":
         return ingest_process(
             self._database.url("kraj_ingest"),
             broker,
@@ -198,6 +209,7 @@ class Bench:
             log=self._folder / "ingest.log",
             KRAJ_INGEST_WINDOW=str(WINDOW),
             KRAJ_INGEST_ACKNOWLEDGE_DEVICES=str(acks),
+            KRAJ_INGEST_RULES=str(rules),
         )
 
     def _load(self, plan: Plan, handled: Callable[[], int], watch: "Watch | None" = None) -> dict[str, float]:
@@ -306,7 +318,7 @@ def _payloads(rng: np.random.Generator) -> tuple[list[str], list[list[float]]]:
 
 
 def run(seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure; ``seconds`` is the length of each of the five phases."""
+    """Measure; ``seconds`` is the length of each of the six phases."""
     open_files_for(CONNECTIONS)
     folder = Path(tempfile.mkdtemp(prefix="kraj-bench-"))
     folder.chmod(0o755)

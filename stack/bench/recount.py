@@ -17,15 +17,15 @@ from rules.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """``alerts`` that history gives; those of them that the database lacks, and causes that it told more than once."""
+    """``alerts`` that history gives; names of those that the database lacks, and of causes told more than once."""
 
     alerts: int
-    lost: int
-    doubled: int
+    lost: tuple[str, ...]
+    doubled: tuple[str, ...]
 
 
 def recount(url: str) -> Recount:
-    """Judge all batches of the first slot in the order of their commits."""
+    """Judge all batches of the first slot, up to the last reading, in the order of their commits."""
     return asyncio.run(_recount(url))
 
 
@@ -35,8 +35,15 @@ async def _recount(url: str) -> Recount:
         found = await judged.read(connection, datetime.fromtimestamp(0, UTC))
         watch = Watch(Estate.of(found.version, found.assets, found.windows, found.overrides), catalogue.load())
         expected: set[tuple[str, str]] = set()
-        row = await (await connection.execute("SELECT min(slot_id) FROM slot")).fetchone()
-        async for batch in judged.replay(connection, row[0] if row else 1, 0):
+        row = await (
+            await connection.execute(
+                "SELECT slot_id, max(batch_id) FROM batch WHERE committed > 0 GROUP BY 1 ORDER BY 1 LIMIT 1"
+            )
+        ).fetchone()
+        slot_id, last = row or (1, 0)
+        async for batch in judged.replay(connection, slot_id, 0):
+            if batch.batch_id > last:  # the devices' farewell: whether its silence is still judged is a matter of time
+                break
             now_ms = round(batch.at.timestamp() * 1000)
             # Silence depends on when ingest itself was there, which history does not tell: left out on both sides.
             for change in watch.step([as_stored(r) for r in batch.readings], batch.statuses, now_ms, attentive=False):
@@ -54,6 +61,6 @@ async def _recount(url: str) -> Recount:
     stored = {(rule, scope) for rule, scope, _, _ in rows}
     return Recount(
         alerts=len(expected),
-        lost=len({cell for cell in expected if cell[0] not in by_time} - stored),
-        doubled=sum(count > 1 or (told or 0) > 1 for _, _, count, told in rows),
+        lost=tuple(sorted(f"{rule}@{scope}" for rule, scope in expected - stored if rule not in by_time)),
+        doubled=tuple(f"{rule}@{scope}" for rule, scope, count, told in rows if count > 1 or (told or 0) > 1),
     )
