@@ -46,6 +46,16 @@ TOPOLOGY = (
     _text("gateway", "Brána", "Gateway"),
     _text("site", "Budova nebo areál", "Building or site"),
 )
+MORE_PLANES = (2, 3, 4)
+"""Of a roof, besides the first, which ``tilt_deg`` and ``azimuth_deg`` tell of. Where nothing is told, 2 is the
+opposite slope, 3 and 4 are the sides of a hipped roof."""
+ORDERS = (
+    _text("warranty_until", "V záruce do (RRRR-MM-DD)", "Under warranty until (YYYY-MM-DD)"),
+    _text("road_class", "Komunikace a provoz", "Road and traffic"),
+    _text("access", "Jak se k tomu dostat", "How to get at it"),
+    _text("spare_part", "Náhradní díl", "Spare part"),
+)
+"""What a work order tells besides."""
 RATED = _number("power_rated_w", Unit.WATT, "Jmenovitý výkon", "Rated power")
 
 ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
@@ -64,6 +74,7 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         _flag("part_night", "Svítí jen část noci", "Lit for part of the night"),
         _text("driver_model", "Předřadník", "Driver"),
         _text("lamp_model", "Typ svítidla", "Luminaire"),
+        *ORDERS,
     ),
     "cabinet": (
         *TOPOLOGY,
@@ -73,6 +84,7 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         _number("lamps_unmetered", Unit.COUNT, "Svítidla bez řídicí jednotky", "Lamps without a controller", 0.0),
         _flag("feeder_switched", "Vývod se přes den vypíná", "Feeder is switched off by day"),
         _number("leakage_max_ma", Unit.MILLIAMPERE, "Nejvyšší unikající proud", "Highest leakage current", 300.0),
+        *ORDERS,
     ),
     "stop": (
         *TOPOLOGY,
@@ -85,6 +97,7 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         _flag("voice", "Hlasový výstup pro nevidomé", "Voice output for the blind"),
         _flag("sos", "Tlačítko SOS", "SOS button"),
         _text("gtfs_stop_id", "Zastávka v GTFS", "GTFS stop id"),
+        *ORDERS,
     ),
     "solar": (
         *TOPOLOGY,
@@ -99,7 +112,13 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         _number("strings", Unit.COUNT, "Počet stringů", "Number of strings", 1.0),
         *(_number(f"string{n}_modules", Unit.COUNT, f"Panely stringu {n}", f"Modules of string {n}") for n in STRINGS),
         *(_number(f"string{n}_plane", Unit.COUNT, f"Rovina stringu {n}", f"Plane of string {n}", 1.0) for n in STRINGS),
+        *(_number(f"plane{n}_tilt_deg", Unit.DEGREE, f"Sklon roviny {n}", f"Tilt of plane {n}") for n in MORE_PLANES),
+        *(
+            _number(f"plane{n}_azimuth_deg", Unit.DEGREE, f"Azimut roviny {n}", f"Azimuth of plane {n}")
+            for n in MORE_PLANES
+        ),
         _flag("roof_open_rack", "Volná montáž", "Open rack"),
+        *ORDERS,
     ),
 }
 """By kind, in the order in which forms show them."""

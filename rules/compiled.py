@@ -24,6 +24,7 @@ JUDGING = frozenset(field.name for field in fields(Rule)) - {
     "source",
     "explained_by",
     "hidden",
+    "quick",
 }
 """What a rule's verdicts depend on; where one of these is another, what was remembered means nothing."""
 

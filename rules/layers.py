@@ -13,6 +13,9 @@ from rules.estate import Members, Slots
 PIECE_ROWS = 16_384
 """Ten columns of this length are 1.3 MB: about what a core keeps near."""
 BLOCK_ROWS = 512
+DEPTH_MAX = 256
+"""Readings of one asset that are judged of a batch: each costs a layer. Devices have 64 under way at a time; who sends
+thousands at once is stored, and holds up nobody's judging."""
 SLICE_MS = 5 * 60_000
 SLICED_MS = 15 * 60_000
 """Readings that span more than this are judged slice by slice, so that one kind does not see another's future."""
@@ -68,6 +71,16 @@ def in_time_and_late(rows: Rows, newest_ms: Ints) -> tuple[Rows, Rows]:
         slots, ts_ms = rows.slots[order], rows.ts_ms[order]
         late[order[1:]] |= (slots[1:] == slots[:-1]) & (ts_ms[1:] == ts_ms[:-1])
     return (rows.take(~late), rows.take(late)) if late.any() else (rows, rows.take(slice(0)))
+
+
+def newest(rows: Rows, most: int = DEPTH_MAX) -> Rows:
+    """So many readings of each slot, its newest."""
+    if _once(rows):
+        return rows
+    order = np.lexsort((rows.ts_ms, rows.slots))
+    slots = rows.slots[order]
+    behind = np.searchsorted(slots, slots, side="right") - np.arange(len(slots))
+    return rows if behind.max() <= most else rows.take(np.sort(order[behind <= most]))
 
 
 def slices(span: Sequence[Rows]) -> Iterator[list[Rows]]:

@@ -9,6 +9,9 @@ from typing import Any
 class Clock:
     """Where we are in time, in milliseconds; ``now_ms`` never goes back.
 
+    ``tick_ms`` and ``quick_ms`` are when rules per time and the quick ones among them were asked last, and
+    ``ticked_attentive_ms`` and ``quick_attentive_ms`` the same without our absences.
+
     ``away_ms`` is how long we ourselves have been away in all, ``back_ms`` when we came back last; ``judged`` holds the
     number of the last night or day that was judged, by kind and ``Per``.
     """
@@ -19,6 +22,8 @@ class Clock:
     tick_ms: int | None = None
     refresh_ms: int | None = None
     ticked_attentive_ms: int = 0
+    quick_ms: int | None = None
+    quick_attentive_ms: int = 0
     judged: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
 
     @property

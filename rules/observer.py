@@ -12,14 +12,16 @@ from kraj.readings import Readings
 from rules.compiled import fingerprint
 from rules.estate import Estate
 from rules.inputs import Seam, health, of_kind
-from rules.layers import Rows, in_time_and_late, layers, rows_of, slices
+from rules.layers import Rows, in_time_and_late, layers, newest, rows_of, slices
 from rules.mind import Clock, Failure, Mind
 from rules.rule import Rule
 from rules.state import Array, State
 from rules.watched import FIRST, GRACE_MS, Moment, Watched
 
 TICK_MS = 60_000
-"""Silence is judged once a minute: no rule of it is quicker, and all assets are looked at."""
+"""Silence is judged once a minute: all assets are looked at."""
+QUICK_MS = 10_000
+"""Rules for which a minute is long are asked so often: a second step of five seconds may pass in between."""
 REFRESH_MS = 120_000
 """Medians over peers and the like are renewed less often: most devices report every five minutes."""
 RULE_FAILED = "rule_failed"
@@ -65,6 +67,8 @@ class Observer:
             health.note_statuses(self._estate, moment.states, statuses, clock.attentive_ms)
             if clock.tick_ms is None or clock.now_ms - clock.tick_ms >= TICK_MS:
                 clock = self._tick(moment, clock, changes)
+            if clock.quick_ms is None or clock.now_ms - clock.quick_ms >= QUICK_MS:
+                clock = self._tick_quickly(moment, clock, changes)
         self._mind = replace(self._mind, clock=clock, orphans=())
         changes.sort(key=lambda change: change.ts_ms)
         return changes
@@ -91,8 +95,8 @@ class Observer:
             if mine:
                 rows = rows_of(mine, watched.members)
                 health.hear(watched.state, rows.slots, moment.attentive_ms)
-                newest = health.newest_ms(watched.state)
-                in_time[name], late[name] = in_time_and_late(rows, newest)
+                both = in_time_and_late(rows, health.newest_ms(watched.state))
+                in_time[name], late[name] = newest(both[0]), newest(both[1])
         changes: list[SymptomChange] = []
         for pieces in slices(list(in_time.values())):
             for name, rows in zip(in_time, pieces, strict=True):
@@ -131,6 +135,12 @@ class Observer:
             ticked_attentive_ms=clock.attentive_ms,
             judged=judged,
         )
+
+    def _tick_quickly(self, moment: Moment, clock: Clock, changes: list[SymptomChange]) -> Clock:
+        since = replace(moment, elapsed_s=(clock.attentive_ms - clock.quick_attentive_ms) / 1000)
+        for watched in self._kinds.values():
+            changes += watched.judge_time(since, quick=True)
+        return replace(clock, quick_ms=clock.now_ms, quick_attentive_ms=clock.attentive_ms)
 
     # What fails
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from kraj.readings import Floats, Mask
 from rules.estate import Members, Slots
-from rules.photovoltaics.clear import plane_shares
+from rules.photovoltaics.clear import plane_shares, planes, resultant
 
 PEERS = 16
 """Of the nearest that qualify: the median of sixteen is within 0.3 of one roof's own deviation, more cost more."""
@@ -25,7 +25,8 @@ TWIN_FACING_DEG = 15.0
 TWIN_TILT_DEG = 5.0
 TWIN_SHARE = 0.05
 """Twins are compared to the per cent: with 15° of tilt between them, sound inverters differed by 14 % on a day whose
-sun came out at one end."""
+sun came out at one end. Nor are planes of 10° that face apart twins: under a sun at 20° one towards it
+gets 1.5 times the direct light of one a quarter turn away."""
 FLAT_DEG = 10.0
 """Planes as flat as that see the same sky whichever way they face."""
 KM_PER_DEGREE = 111.195
@@ -65,21 +66,39 @@ def twins(members: Members) -> Slots:
     if "twins" not in members.kept:
         beside = siblings(members)
         here = np.arange(len(members))[:, None]
-        alike = _alike(members, here, beside, facing_deg=TWIN_FACING_DEG, tilt_deg=TWIN_TILT_DEG)
-        shares = plane_shares(members.numbers)
+        shares, (tilt, facing) = plane_shares(members.numbers), planes(members.numbers)
         split = np.abs(shares[here] - shares[beside]).max(axis=-1) <= TWIN_SHARE
+        limits = _Alike(TWIN_FACING_DEG, TWIN_TILT_DEG, flat_deg=0.0)
+        fits = _alike((tilt[here], facing[here]), (tilt[beside], facing[beside]), limits)
+        alike = (fits | (shares[here] == 0)).all(axis=-1)
         members.kept["twins"] = np.where((beside >= 0) & alike & split, beside, -1)
     return members.kept["twins"]
 
 
-def _alike(
-    members: Members, here: Slots, there: Slots, *, facing_deg: float = FACING_DEG, tilt_deg: float = TILT_DEG
-) -> Mask:
-    """Whether two roofs face alike; unknown planes are like no other; the slots broadcast."""
-    tilt, facing = members.numbers["tilt_deg"], members.numbers["azimuth_deg"]
-    turned = np.abs((facing[here] - facing[there] + 180) % 360 - 180)
-    flat = (tilt[here] <= FLAT_DEG) & (tilt[there] <= FLAT_DEG)
-    return ((turned <= facing_deg) | flat) & (np.abs(tilt[here] - tilt[there]) <= tilt_deg)
+def _facing(members: Members) -> tuple[Floats, Floats]:
+    """Tilt and azimuth by which roofs are compared, those of several planes by the one that stands for all."""
+    if "facing" not in members.kept:
+        members.kept["facing"] = resultant(members.numbers)
+    return members.kept["facing"]
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """How far planes may differ; those up to ``flat_deg`` may face wherever they will."""
+
+    facing_deg: float = FACING_DEG
+    tilt_deg: float = TILT_DEG
+    flat_deg: float = FLAT_DEG
+
+
+PEER = _Alike()
+
+
+def _alike(here: tuple[Floats, Floats], there: tuple[Floats, Floats], limits: _Alike = PEER) -> Mask:
+    """Whether two planes (tilt and azimuth) face alike; unknown ones are like no other; arguments broadcast."""
+    turned = np.abs((here[1] - there[1] + 180) % 360 - 180)
+    flat = (here[0] <= limits.flat_deg) & (there[0] <= limits.flat_deg)
+    return ((turned <= limits.facing_deg) | flat) & (np.abs(here[0] - there[0]) <= limits.tilt_deg)
 
 
 def _siblings(site: Slots) -> Slots:
@@ -168,7 +187,8 @@ def _nearest(land: _Map, here: Slots, around: Slots, wanted: _Wanted) -> Slots:
     same = (site[here, None] >= 0) & (site[here, None] == site[around])
     fit = (distance <= wanted.radius_km) & (around != here[:, None]) & ~same
     if wanted.alike:
-        fit &= _alike(land.members, here[:, None], around[None, :])
+        tilt, facing = _facing(land.members)
+        fit &= _alike((tilt[here, None], facing[here, None]), (tilt[around], facing[around]))
     distance[~fit] = np.inf
     most = min(wanted.most, len(around))
     chosen = np.argpartition(distance, most - 1, axis=1)[:, :most]

@@ -26,6 +26,7 @@ class Rule:
     """One rule for one or more kinds; conditions are texts of the rule language.
 
     ``when`` must hold for ``for_s`` (per reading, per time) or on ``of[0]`` of the last ``of[1]`` nights or days.
+    One per time that is ``quick`` is asked every ten seconds, others once a minute.
     ``clear_when`` must then hold for ``clear_for_s``; without it, ``when`` must be known not to hold.
     ``guards`` name flags of the kind that must hold besides ``when`` and are not part of the evidence.
     ``thresholds`` are names with numbers that ``when`` may use and municipalities may override.
@@ -51,6 +52,7 @@ class Rule:
     critical_when: str | None = None
     loses: str | None = None
     hidden: bool = False
+    quick: bool = False
     explained_by: tuple[str, ...] = ()
     source: str = ""
     municipality_id: int | None = None

@@ -96,6 +96,7 @@ class Twin:
         self._now_ms = 0
         self._away_ms = 0
         self._ticked: tuple[int, int] | None = None
+        self._ticked_quickly: tuple[int, int] | None = None
         self._refreshed: int | None = None
 
     def step(
@@ -128,6 +129,11 @@ class Twin:
             health.note_statuses(self._estate, states, [status], now_ms - self._away_ms)
         if self._ticked is None or now_ms - self._ticked[0] >= 60_000:
             changes += self._tick(now_ms)
+        if self._ticked_quickly is None or now_ms - self._ticked_quickly[0] >= 10_000:
+            elapsed_s = self._elapsed_s(now_ms, self._ticked_quickly)
+            self._ticked_quickly = (now_ms, now_ms - self._away_ms)
+            for name in self._kinds:
+                changes += self._by_time(name, now_ms, elapsed_s, quick=True)
         return sorted(changes, key=lambda change: change.ts_ms)
 
     def _in_order(self, readings: Sequence[Readings]) -> list[tuple[str, int, int, list[float]]]:
@@ -161,9 +167,8 @@ class Twin:
         return self._judge(kind, rules, layer, slot, float(ts), late=late)
 
     def _tick(self, now_ms: int) -> list[SymptomChange]:
-        attentive = now_ms - self._away_ms
-        elapsed_s = (attentive - (self._ticked[1] if self._ticked else 0)) / 1000
-        self._ticked = (now_ms, attentive)
+        elapsed_s = self._elapsed_s(now_ms, self._ticked)
+        self._ticked = (now_ms, now_ms - self._away_ms)
         refresh = self._refreshed is None or now_ms - self._refreshed >= 120_000
         self._refreshed = now_ms if refresh else self._refreshed
         changes: list[SymptomChange] = []
@@ -174,10 +179,19 @@ class Twin:
                 layer.slots, layer.ts_ms = np.arange(everybody), np.full(everybody, now_ms)
                 layer.gap_s, layer.values = np.full(everybody, elapsed_s), np.empty((0, everybody))
                 kind.seam.refresh(layer)
-            rules = [rule for rule in kind.rules if rule.rule.per is Per.TIME]
-            for slot in range(everybody):
-                layer = self._layer(self._kinds, name, slot, now_ms, elapsed_s)
-                changes += self._judge(kind, rules, layer, slot, float(attentive))
+            changes += self._by_time(name, now_ms, elapsed_s, quick=False)
+        return changes
+
+    def _elapsed_s(self, now_ms: int, ticked: tuple[int, int] | None) -> float:
+        return (now_ms - self._away_ms - (ticked[1] if ticked else 0)) / 1000
+
+    def _by_time(self, name: str, now_ms: int, elapsed_s: float, *, quick: bool) -> list[SymptomChange]:
+        kind = self._kinds[name]
+        rules = [rule for rule in kind.rules if rule.rule.per is Per.TIME and rule.rule.quick is quick]
+        changes: list[SymptomChange] = []
+        for slot in range(len(self._estate.members[name]) if rules else 0):
+            layer = self._layer(self._kinds, name, slot, now_ms, elapsed_s)
+            changes += self._judge(kind, rules, layer, slot, float(now_ms - self._away_ms))
         return changes
 
     def _judge(

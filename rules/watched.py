@@ -25,6 +25,8 @@ DAYS_CAUGHT_UP_MAX = 32
 """Nights or days that are judged after a long absence; of older ones nothing is remembered any more."""
 TICK_ROWS = 32_768
 """A tick looks at few columns of many assets."""
+READING, TIME, QUICK = "reading", "time", "quick"
+"""The engines, as their states are called."""
 FIRST = "cabinet"
 """Others hang on it: its readings are judged before theirs."""
 
@@ -57,7 +59,10 @@ class Watched:
         self._off = {"readings": False, "refresh": False}
         compiled = [c for rule in rules for c in self._compiled(rule, estate)]
         by_per = {per: [c for c in compiled if c.rule.per is per] for per in Per}
-        self.engines = {per: Engine(per.value, by_per[per], self._rule_failed) for per in (Per.READING, Per.TIME)}
+        slow = [c for c in by_per[Per.TIME] if not c.rule.quick]
+        quick = [c for c in by_per[Per.TIME] if c.rule.quick]
+        engines = {READING: by_per[Per.READING], TIME: slow, QUICK: quick}
+        self.engines = {name: Engine(name, asked, self._rule_failed) for name, asked in engines.items()}
         self.verdicts = {
             per: Verdicts(f"{per.value}_rules", by_per[per], self._rule_failed) for per in (Per.NIGHT, Per.DAY)
         }
@@ -82,7 +87,7 @@ class Watched:
         layer = self._layer(rows, moment, moment.states, self.state)
         if not self._track(layer):
             return []
-        changes = self.engines[Per.READING].judge(layer)
+        changes = self.engines[READING].judge(layer)
         for days in self.days.values():
             days.add(layer)
         return changes
@@ -92,24 +97,28 @@ class Watched:
         layer = self._layer(rows, moment, states, states[self.seam.kind.name])
         if not self._track(layer):
             return []
-        changes = self.engines[Per.READING].judge(layer, late=True)
+        changes = self.engines[READING].judge(layer, late=True)
         for days in self.days.values():
             days.add_late(layer, self.state)
         return changes
 
     def tick(self, moment: Moment, *, refresh: bool) -> list[SymptomChange]:
         """What time alone brings; ``refresh`` also what inputs know of many assets at once."""
-        count = len(self.members)
         if refresh and self.seam.refresh is not None and not self._off["refresh"]:
             try:
-                self.seam.refresh(self._at_once(slice(0, count), moment))
+                self.seam.refresh(self._at_once(slice(0, len(self.members)), moment))
             except Exception as error:  # whatever inputs do, telemetry goes on
                 self._part_failed("refresh", error)
+        return self.judge_time(moment, quick=False)
+
+    def judge_time(self, moment: Moment, *, quick: bool) -> list[SymptomChange]:
+        """The rules per time, those that are ``quick`` or the others."""
+        count, engine = len(self.members), self.engines[QUICK if quick else TIME]
         changes: list[SymptomChange] = []
-        if self.engines[Per.TIME].rules:
+        if engine.rules:
             for start in range(0, count, TICK_ROWS):
                 layer = self._at_once(slice(start, min(start + TICK_ROWS, count)), moment)
-                changes += self.engines[Per.TIME].judge(layer, np.full(len(layer), moment.attentive_ms))
+                changes += engine.judge(layer, np.full(len(layer), moment.attentive_ms))
         return changes
 
     def judge_days(self, per: Per, moment: Moment, judged: int | None) -> tuple[int | None, list[SymptomChange]]:

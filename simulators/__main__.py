@@ -61,6 +61,10 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
     credentials: Annotated[
         Path | None, typer.Option(help='JSON file {"device": "password"}; without it devices connect anonymously.')
     ] = None,
+    identities: Annotated[
+        Path | None,
+        typer.Option(help="Folder with roots.pem and DEVICE.pem (key and certificates): devices come by mutual TLS."),
+    ] = None,
 ) -> None:
     """Simulate street lamps, cabinets, smart stops and rooftop PV of an invented Czech region over MQTT 5.
 
@@ -82,7 +86,7 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
         befalling = chosen(faults, made, seed=seed, start_ms=begin_ms, days=SCENARIO_DAYS, rate=rate)
         if fault_file is not None:
             befalling += _faults(fault_file)
-        asyncio.run(_simulate(settings, made, befalling, pace, interval, passwords))
+        asyncio.run(_simulate(settings, made, befalling, pace, interval, passwords, identities))
     except KrajError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -95,6 +99,7 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
     pace: Pace,
     interval: float | None,
     passwords: dict[str, str] | None,
+    identities: Path | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -111,6 +116,7 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
         simulated,
         stop,
         credentials=passwords,
+        identities=identities,
         interval_s=interval,
         faults=faults,
         pace=pace,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class SimulatedDevice:
         random: Random,
         *,
         password: str | None = None,
+        tls: ssl.SSLContext | None = None,
         acknowledged: Callable[[str, int, Sequence[int]], None] | None = None,
     ) -> None:
         self.device = device
@@ -82,6 +84,7 @@ class SimulatedDevice:
         self._link = link
         self._random = random
         self._password = password
+        self._tls = tls
         self._acknowledged = acknowledged
         self._topic = partial(Topic, device.municipality, device.name)
         self._started_s = self._now_s()
@@ -152,7 +155,8 @@ class SimulatedDevice:
         client = self._client_now
         if client is not None and (wire := self._wire()) is not None:
             with contextlib.suppress(OSError):
-                wire.shutdown(socket.SHUT_RDWR)
+                # The socket's own: that of ssl forgets the keys, and what had come would be read as if it were plain.
+                socket.socket.shutdown(wire, socket.SHUT_RDWR)
             # It finds that it is shut behind whatever had come meanwhile, which nobody hears any more.
             for _ in range(UNREAD_MAX):
                 if self._wire() is None:
@@ -222,6 +226,7 @@ class SimulatedDevice:
             clean_start=False,
             keepalive=self._link.keepalive_s,
             timeout=self._link.answer_timeout_s,
+            tls_context=self._tls,
             properties=properties,
             will=Will(str(self._topic(Channel.STATUS)), msgspec.json.encode(_OFFLINE), qos=1, retain=True),
         )

@@ -35,17 +35,31 @@ NONE, SCENARIO = "none", "scenario"
 def chosen(spec: str, region: Region, *, seed: int, start_ms: int, days: int, rate: float = 1.0) -> tuple[Fault, ...]:
     """The faults that ``spec`` asks for: ``none``, ``scenario``, ``CAUSE`` or ``CAUSE@TARGET``; several by commas.
 
-    A target is an asset's label or ``municipality/label``, or the name of a group. Single faults begin at once. Raises
-    ``ConfigurationError`` for what there is not.
+    A target is an asset's label or ``municipality/label``, or the name of a group; it may contain commas. Single faults
+    begin at once. Raises ``ConfigurationError`` for what there is not.
     """
     found: list[Fault] = []
-    for part in filter(None, (p.strip() for p in spec.split(","))):
+    for part in _parts(spec):
         if part == SCENARIO:
             found += scenario(seed, region, start_ms, days, rate=rate)
         elif part != NONE:
             cause, _, target = part.partition("@")
             found.append(one(cause, region, seed, start_ms, target=target or None))
     return tuple(found)
+
+
+def _parts(spec: str) -> Iterator[str]:
+    """A comma ends a target only where another cause follows it: labels hold addresses, and those hold commas."""
+    part = ""
+    for piece in spec.split(","):
+        if "@" in part and piece.strip() and piece.partition("@")[0].strip() not in {NONE, SCENARIO, *CAUSES}:
+            part += f",{piece}"
+            continue
+        if part.strip():
+            yield part.strip()
+        part = piece
+    if part.strip():
+        yield part.strip()
 
 
 def one(

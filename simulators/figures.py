@@ -34,13 +34,15 @@ class Outcome:
 
 @dataclass
 class _Tally:
-    """Counts of one rule or of many. An alert is right, or else surplus or false; a label is found or missed."""
+    """Counts of one rule or of many. An alert is right, or else surplus or false; a label is found or missed, or else
+    excluded because nobody could have told: how many of these were told all the same says whether too many are."""
 
     right: int = 0
     wrong: int = 0
     found: int = 0
     missed: int = 0
     excluded: int = 0
+    excluded_found: int = 0
     latency_s: list[float] = field(default_factory=list[float])
 
     def __add__(self, other: "_Tally") -> "_Tally":
@@ -50,6 +52,7 @@ class _Tally:
             self.found + other.found,
             self.missed + other.missed,
             self.excluded + other.excluded,
+            self.excluded_found + other.excluded_found,
             self.latency_s + other.latency_s,
         )
 
@@ -66,6 +69,7 @@ class _Tally:
             "labels": self.found + self.missed,
             "found": self.found,
             "excluded": self.excluded,
+            "excluded_found": self.excluded_found,
             "alerts": self.right + self.wrong,
             "wrong": self.wrong,
         }
@@ -117,6 +121,7 @@ def _tallies(matching: Matching) -> Mapping[str, _Tally]:
         tally = of(found.label.cause)
         if found.label.excluded:
             tally.excluded += 1
+            tally.excluded_found += found.detected
             continue
         tally.found += found.detected
         tally.missed += not found.detected

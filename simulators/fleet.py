@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from simulators.agenda import Agenda, Due, Event, Turn
 from simulators.device import Link, SimulatedDevice
+from simulators.identity import contexts
 from simulators.pace import Pace
 from simulators.physics.frame import DAY_MS, Fault
 from simulators.presence import Day
@@ -62,7 +64,8 @@ class Counts:
 class Fleet:
     """All devices of a region, each with its own connection.
 
-    ``credentials`` maps device names to passwords; without it devices connect without a name and password.
+    ``credentials`` maps device names to passwords, ``identities`` is a folder of their certificates; without both,
+    devices connect without name and password.
     ``pace`` gives the simulated time. Devices report by their own habits, and lose power and network as the region's
     days and ``faults`` bring it; with ``interval_s`` they do nothing but report so often, day and night, powered or
     not: a load for the platform. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that
@@ -75,6 +78,7 @@ class Fleet:
         link: Link,
         *,
         credentials: Mapping[str, str] | None = None,
+        identities: Path | None = None,
         interval_s: float | None = None,
         faults: Sequence[Fault] = (),
         pace: Pace | None = None,
@@ -102,6 +106,7 @@ class Fleet:
         self._stamps = Stamps(region, faults, RADIOS["ordinary"])
         channels = np.array([i.channel for device in region.devices for i in device.installed])
         self._channel = {kind: channels[places] for kind, places in self._world.asset.items()}
+        tls = {} if identities is None else contexts(identities, [device.name for device in region.devices])
         self.devices: dict[str, SimulatedDevice] = {}
         for number, device in enumerate(region.devices):
             # A seed of its own for each device: adding one changes nothing for the others.
@@ -112,6 +117,7 @@ class Fleet:
                 link,
                 random,
                 password=credentials[device.name] if credentials is not None else None,
+                tls=tls.get(device.name),
                 acknowledged=self._keep if keep_acknowledged else None,
             )
         self._by_place = list(self.devices.values())
@@ -264,6 +270,7 @@ async def run(
     stop: asyncio.Event,
     *,
     credentials: Mapping[str, str] | None = None,
+    identities: Path | None = None,
     interval_s: float | None = None,
     faults: Sequence[Fault] = (),
     pace: Pace | None = None,
@@ -274,7 +281,9 @@ async def run(
     ``report`` is called every ``REPORT_S`` seconds and once at the end.
     """
     link = Link(host=settings.mqtt_host, port=settings.mqtt_port)
-    fleet = Fleet(region, link, credentials=credentials, interval_s=interval_s, faults=faults, pace=pace)
+    fleet = Fleet(
+        region, link, credentials=credentials, identities=identities, interval_s=interval_s, faults=faults, pace=pace
+    )
 
     async def reporting() -> None:
         while report:

@@ -18,6 +18,11 @@ STEP_DEADBANDS = 3.0
 many times a day. Whatever has no deadband (states, flags, counters of faults) is an event at any change."""
 BOOT_MS = (4_000, 20_000)
 """From power to the first words; each device has its own time in this span."""
+GASP_MS = 65_000
+"""So long the storage capacitor of a lamp's controller carries it through its last words: one report within a minute of
+the loss, and its way."""
+GASPING_PCT: Mapping[str, int] = {"lamp": 40}
+"""Of the devices of a kind: those with such a capacitor (lighting.md: a last-gasp message)."""
 RUNNING_MS = 30 * DAY_MS
 """Devices that have power when a simulation begins have run for up to so long."""
 
@@ -89,6 +94,7 @@ class Crew:
     idle_steps: Ints
     terse: Mask
     boot_ms: Ints
+    gasp_ms: Ints
     running_ms: Ints
 
     def __len__(self) -> int:
@@ -118,6 +124,7 @@ class Crew:
             idle_steps=np.where(terse, steps, kind.heartbeat_idle_s * 1000 // GRID_MS),
             terse=terse,
             boot_ms=whole(seed, names, "boot", *BOOT_MS),
+            gasp_ms=np.where(whole(seed, names, "gasp", 0, 100) < GASPING_PCT.get(kind.name, 0), GASP_MS, 0),
             running_ms=whole(seed, names, "running", MINUTE_MS, RUNNING_MS),
         )
 

@@ -5,7 +5,7 @@ what was found.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from kraj.alerts import Scope
 from rules.estate import GROUPS, scope_of
 from rules.rule import Per, Rule
 from simulators.asset import Asset, Region
+from simulators.company import ALONE, Company
 from simulators.matching import Label
 from simulators.physics.frame import DAY_MS, GRID_MS, Fault, Ints, Mask
+from simulators.physics.roofs import beside_open
+from simulators.physics.supply import OUTAGES
 from simulators.physics.weather import Weather
 from simulators.visibility import Light, Seen, clear_days, visible
 
@@ -27,6 +30,10 @@ REPORTS = 3
 """So many reports may pass from a beginning to the verdict besides the rule's own time: the one before, one that
 completes ``for``, and one on its way."""
 
+VERDICT_REPORTS = 2
+"""So many reports a verdict takes, the first and the one that completes ``for``. Latency begins where they could have
+come of a device with an interval of its own: an hourly lamp cannot be told within fifteen minutes (lighting.md)."""
+
 _LAMPS = (
     "lamp_out",
     "dim_not_followed",
@@ -36,7 +43,7 @@ _LAMPS = (
     "cycling",
     "power_deviation",
 )
-_ROOFS = ("inverter_fault", "partial_loss", "peer_underperformance", "shading", "irradiance_sensor", "snow")
+_ROOFS = ("inverter_fault", "shading", "irradiance_sensor")
 _SILENT_ROOFS = ("solar_comms_lost", "site_silent", "site_outage")
 SHOWS: Mapping[str, Light] = {
     **dict.fromkeys((*_LAMPS, "circuit_unlit", "lamps_dark"), Light.LIT),
@@ -49,6 +56,9 @@ SHOWS: Mapping[str, Light] = {
     "no_start": Light.BRIGHT_NEXT_DAY,
     # On a dull day, or where the grid is a little better than it was drawn, it costs nothing and nobody could tell.
     "voltage_derating": Light.COSTLY,
+    "snow": Light.COVERED,
+    # What a roof lacks of what it might give, only sound roofs beside it can tell.
+    **dict.fromkeys(("partial_loss", "peer_underperformance"), Light.COMPARED),
 }
 """When a cause has an effect that could be seen; those that are not named have it whenever there is power."""
 
@@ -103,12 +113,12 @@ class Need:
 
     def of(self, asset: Asset) -> "Need":
         """What is needed of this asset."""
-        slower_ms = max(0, int(asset.number("report_interval_s") * 1000) - GRID_MS)
-        return replace(self, for_ms=self.for_ms + REPORTS * slower_ms)
+        return replace(self, for_ms=self.for_ms + REPORTS * slower_ms(asset))
 
     def lacking(self, light: Light) -> str:
         """Why there was not enough, for people."""
-        for count, what in ((self.nights, "nights"), (self.clear_days, "clear days"), (self.days, "whole days")):
+        needed = ((self.nights, "nights"), (self.clear_days, "clear days with peers"), (self.days, "whole days"))
+        for count, what in needed:
             if count:
                 return f"fewer than {count} {what}"
         return f"never {light.value} for {self.for_ms // MINUTE_MS} min on end"
@@ -119,8 +129,6 @@ NEEDS: Mapping[str, Need] = {
     "shading": Need(clear_days=5),
     # Off the fleet on three clear days.
     "irradiance_sensor": Need(clear_days=3),
-    # −15 % on three of five days.
-    "peer_underperformance": Need(days=3),
     # The cause's window, and half an hour of the symptom before.
     "snow": Need(for_ms=3 * HOUR_MS),
     # A quarter of an hour after the last word, the will before it.
@@ -147,24 +155,41 @@ def _need(rule: Rule) -> Need:
     return Need(for_ms=int(1000 * rule.for_s) + settling_ms + REPORTS * GRID_MS, settling_ms=settling_ms)
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What faults were seen to cost, by fault: the moments at which it was worth speaking of, and the share of the
+    energy of each day (its number since 1970); and whom roofs are compared with."""
+
+    costly_ms: Mapping[Fault, Ints] = field(default_factory=dict["Fault", "Ints"])
+    lost: Mapping[Fault, Mapping[int, float]] = field(default_factory=dict["Fault", "Mapping[int, float]"])
+    company: Company = ALONE
+
+
 class Labels:
     """Makes labels of a region's faults; ids are places in the region, from 1.
 
-    ``costly`` holds, by fault, the moments at which it was seen to cost power, for causes that show only then.
+    ``witness`` tells by what causes could be seen that show only sometimes; ``faults`` are all that act, as one may
+    hide another.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - where, under what sky, what is needed, until when, who saw it, beside what
         self,
         region: Region,
         weather: Weather,
         needs: Mapping[str, Need],
         end_ms: int,
-        costly: Mapping[Fault, Ints],
+        witness: Witness,
+        faults: Iterable[Fault] = (),
     ) -> None:
+        self._seed = region.seed
         self._towns = {town.name: n for n, town in enumerate(region.municipalities, 1)}
         self._ids = {asset.key: n for n, asset in enumerate(region.assets, 1)}
         self._assets = {asset.key: asset for asset in region.assets}
-        self._weather, self._needs, self._end_ms, self._costly = weather, needs, end_ms, costly
+        self._weather, self._needs, self._end_ms, self._witness = weather, needs, end_ms, witness
+        self._outages: dict[str, list[Fault]] = {}
+        for fault in faults:
+            for target in fault.targets if fault.cause in OUTAGES else ():
+                self._outages.setdefault(target, []).append(fault)
         self._members: dict[Scope, set[int]] = {}
         for asset in region.assets:
             for type_ in GROUPS:
@@ -210,26 +235,56 @@ class Labels:
         """From when it shows for long enough on one of the assets, and else why not."""
         need = self._needs.get(fault.cause, Need())
         light = SHOWS.get(fault.cause, Light.POWERED)
+        if light is Light.COMPARED:
+            return self._compared(fault)
+        if fault.cause == "string_open" and not self._beside_open(fault):
+            return fault.start_ms, "no other string on its plane"
         ends_ms = min(fault.end_ms, self._end_ms)
         ts_ms = np.arange(-(-fault.start_ms // GRID_MS) * GRID_MS, ends_ms, GRID_MS, dtype=np.int64)
         if not len(ts_ms):
             return fault.start_ms, "after the end of the run"
-        seen = Seen(self._weather, ts_ms, self._costly.get(fault, np.zeros(0, np.int64)))
-        since = [self._since(seen, self._assets[target], light, ends_ms, need) for target in fault.targets]
-        known = [ms for ms in since if ms is not None]
-        if not known:
-            return fault.start_ms, need.lacking(light)
-        first = min(known)
-        return (fault.start_ms if first == ts_ms[0] else first + need.settling_ms), None
+        seen = Seen(self._weather, ts_ms, self._witness.costly_ms.get(fault, np.zeros(0, np.int64)))
+        since: list[int] = []
+        for target in fault.targets:
+            asset = self._assets[target]
+            shown = visible(seen, asset, light) & self._fed(fault, target, ts_ms)
+            moment = self._since(seen, asset, shown, ends_ms, need)
+            if moment is not None:
+                begins_ms = fault.start_ms if moment == ts_ms[0] else moment + need.settling_ms
+                since.append(begins_ms + VERDICT_REPORTS * slower_ms(asset))
+        return (min(since), None) if since else (fault.start_ms, need.lacking(light))
 
-    @staticmethod
-    def _since(seen: Seen, asset: Asset, light: Light, ends_ms: int, need: Need) -> int | None:
-        shown = visible(seen, asset, light)
+    def _beside_open(self, fault: Fault) -> bool:
+        return any(beside_open(self._assets[key], self._seed, fault.size) for key in fault.targets)
+
+    def _compared(self, fault: Fault) -> tuple[int, str | None]:
+        """From when sound roofs beside it tell that it lacks something, and else why they do not."""
+        lost = self._witness.lost.get(fault, {})
+        told = [self._witness.company.told_from(self._weather, self._assets[key], fault, lost) for key in fault.targets]
+        known = [ms for ms in told if ms is not None]
+        return (min(known), None) if known else (fault.start_ms, "too little, too dark or nobody to compare with")
+
+    def _fed(self, fault: Fault, target: str, ts_ms: Ints) -> Mask:
+        """Where no other fault takes the power of a lamp: what breaks in the dark shows when it has power again."""
+        out = np.ones(len(ts_ms), np.bool_)
+        for outage in self._outages.get(target, ()) if self._assets[target].kind == "lamp" else ():
+            if outage != fault:
+                out &= (ts_ms < outage.start_ms) | (ts_ms >= outage.end_ms)
+        return out
+
+    def _since(self, seen: Seen, asset: Asset, shown: Mask, ends_ms: int, need: Need) -> int | None:
         if need.clear_days:
-            return _whole(seen.ts_ms, shown & clear_days(seen, asset), ends_ms, need.clear_days, 0)
+            # Whether a day was clear is known by the peers.
+            shown = shown & clear_days(seen, asset) & self._witness.company.has_peers(asset, seen.ts_ms // DAY_MS)
+            return _whole(seen.ts_ms, shown, ends_ms, need.clear_days, 0)
         if need.nights or need.days:
             return _whole(seen.ts_ms, shown, ends_ms, need.nights or need.days, NOON_MS if need.nights else 0)
         return _long_enough(seen.ts_ms, shown, need.of(asset).for_ms)
+
+
+def slower_ms(asset: Asset) -> int:
+    """How much longer than others its device takes from report to report."""
+    return max(0, int(asset.number("report_interval_s") * 1000) - GRID_MS)
 
 
 def _long_enough(ts_ms: Ints, shown: Mask, for_ms: int) -> int | None:

@@ -31,7 +31,8 @@ class Alert:
     """An alert through its life: opened by the time of its readings at ``opened_ms`` and told at ``told_ms``.
 
     ``child`` holds while another alert explains it, and for good where it ended so; ``asset_id`` is the asset to go to;
-    ``recorded`` ones were over when their readings came.
+    ``recorded`` ones were over when their readings came; ``verdict`` is what those who came back have said of why they
+    were silent ("power", "communication"), told with its end.
     """
 
     key: str
@@ -44,6 +45,8 @@ class Alert:
     recorded: bool = False
     notified: bool = False
     cleared_ms: int | None = None
+    verdict: str | None = None
+    ended_ms: int | None = None
 
 
 class Diary:
@@ -71,9 +74,17 @@ class Diary:
             alert.notified |= change.notify
             if change.step in {Step.CLEARED, Step.RAISED_AGAIN}:
                 alert.cleared_ms = change.at_ms if change.step is Step.CLEARED else None
+            if "verdict" in change.evidence:
+                alert.verdict, alert.ended_ms = str(change.evidence["verdict"]), now_ms
 
 
 _CHILDHOOD = frozenset({Step.OPENED, Step.RAISED_AGAIN, Step.ATTACHED, Step.DETACHED})
+
+SILENCE_OF: Mapping[str, str] = {"site_outage": "site_silent"}
+"""Of an outage that takes the voice of what suffers as well, the silence that is told meanwhile (lighting.md,
+communication or power: the verdict comes afterwards). It tells of the outage if its verdict is "power", and of no
+silence then."""
+POWER = "power"
 
 Grace = Callable[[str], int]
 """By rule, how long after a fault's end (ms) its alert may still open."""
@@ -96,8 +107,13 @@ class Found:
     @property
     def latency_s(self) -> float | None:
         """From when it could be seen to when it was told; None where it was not, or only as history."""
-        told = [alert.told_ms for alert in self.alerts if not alert.recorded]
+        told = [self._told_ms(alert) for alert in self.alerts if not alert.recorded]
         return max(0.0, (min(told) - self.label.shows_ms) / 1000) if told else None
+
+    def _told_ms(self, alert: Alert) -> int:
+        """A silence that turns out to have been an outage tells of it by its verdict."""
+        afterwards = alert.rule == SILENCE_OF.get(self.label.cause) and alert.ended_ms is not None
+        return alert.ended_ms if afterwards and alert.ended_ms is not None else alert.told_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +137,10 @@ def match(
 
     An alert counts for a label if it is of its cause, or one that ``equivalents`` allows for the cause, on its scope
     (an equivalent: on its scope or on an asset that suffers), and opened between its beginning and its end plus the
-    rule's grace, or as long as its effect lingers. Where several labels fit, one without an alert goes first. An alert
-    without a label is a child of another and explained, or *surplus* where it is about an asset that suffers in the
-    time of its label (of a group's: about one of its ``members``), or else *false*.
+    rule's grace, or as long as its effect lingers; a silence counts by its verdict (``SILENCE_OF``). Where several
+    labels fit, one without an alert goes first. An alert without a label is a child of another and explained, or
+    *surplus* where it is about an asset that suffers in the time of its label (of a group's: about one of its
+    ``members``), or else *false*.
     """
     cells = _Cells(labels, equivalents, members)
     mine: dict[int, list[Alert]] = defaultdict(list)
@@ -159,12 +176,16 @@ class _Cells:
         self._members = members
         self._by_cell: dict[tuple[str, Scope], list[int]] = defaultdict(list)
         self._by_rule_and_asset: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self._by_silence: dict[tuple[str, Scope], list[int]] = defaultdict(list)
         self._by_scope: dict[Scope, list[int]] = defaultdict(list)
         self._by_asset: dict[int, list[int]] = defaultdict(list)
         for n, label in enumerate(labels):
             others = equivalents.get(label.cause, frozenset[str]())
+            silence = SILENCE_OF.get(label.cause)
             for scope in label.scopes:
                 self._by_scope[scope].append(n)
+                if silence is not None:
+                    self._by_silence[silence, scope].append(n)
                 for rule in (label.cause, *others):
                     self._by_cell[rule, scope].append(n)
             for asset_id in label.asset_ids:
@@ -173,6 +194,8 @@ class _Cells:
                     self._by_rule_and_asset[rule, asset_id].append(n)
 
     def fitting(self, alert: Alert) -> list[int]:
+        if alert.verdict == POWER and alert.rule in SILENCE_OF.values():
+            return self._by_silence.get((alert.rule, alert.scope), [])
         found = self._by_cell.get((alert.rule, alert.scope), [])
         asset_id = _asset_id(alert.scope)
         return found if asset_id is None else [*found, *self._by_rule_and_asset.get((alert.rule, asset_id), [])]

@@ -35,13 +35,16 @@ class Pace:
 
     def now_ms(self) -> int:
         """The simulated moment."""
-        wall_ms = self.wall()
-        return min(wall_ms, self.start_ms + int((wall_ms - self.began_ms) * self.speed))
+        return self._lived(self.wall())
 
     @property
     def past(self) -> bool:
         """Whether it still lags behind the wall."""
-        return self.now_ms() < self.wall()
+        wall_ms = self.wall()  # read once: it may go on between two looks
+        return self._lived(wall_ms) < wall_ms
+
+    def _lived(self, wall_ms: int) -> int:
+        return min(wall_ms, self.start_ms + int((wall_ms - self.began_ms) * self.speed))
 
     def wait_s(self, until_ms: int) -> float:
         """Real seconds until a simulated moment, at least 0."""

@@ -39,7 +39,8 @@ class Moments:
 class Switching:
     """Where power went (``up`` False) and came back, in order of place and time; shapes ``(k,)``.
 
-    A device that gets its power back speaks from ``ts_ms`` on: its time to start is counted in.
+    A device that gets its power back speaks from ``ts_ms`` on, and one that loses it until then: the time to start and
+    that of a last gasp are counted in.
     """
 
     place: Rows
@@ -99,6 +100,7 @@ class Reporter:
         _mark(more, self.crew, start_ms, returns or Moments.none())
         due |= more & ~self.crew.terse[:, None]
         _mark(due, self.crew, start_ms, Moments(switching.place[switching.up], switching.ts_ms[switching.up]))
+        _mark(due, self.crew, start_ms, _gasps(self.crew, switching))
         due &= _with_power(self.crew, start_ms, memory.powered, switching)
         self._memory = Memory(
             {name: day.columns[name][:, -1].copy() for name in self._habit.watched},
@@ -253,11 +255,18 @@ def _switching(day: _Day, changes: _Changes) -> Switching:
         before, after = np.where(new, before, middle), np.where(new, middle, after)
     order = np.lexsort((after, place))
     place, after, up = place[order], after[order], up[order]
-    speaks = after + np.where(up, day.crew.boot_ms[place], 0)
-    # Who loses power again while it starts has said nothing.
+    speaks = after + np.where(up, day.crew.boot_ms[place], day.crew.gasp_ms[place])
+    # Who loses power again while it starts has said nothing, and who has it back at once has not stopped.
     again = np.flatnonzero(place[1:] == place[:-1])
     speaks[again] = np.minimum(speaks[again], after[again + 1])
     return Switching(place, speaks, up)
+
+
+def _gasps(crew: Crew, switching: Switching) -> Moments:
+    """When those that can tell of a loss of power begin to."""
+    down = np.flatnonzero(~switching.up & (crew.gasp_ms[switching.place] > 0))
+    place = switching.place[down]
+    return Moments(place, switching.ts_ms[down] - crew.gasp_ms[place])
 
 
 def _heartbeats(crew: Crew, active: Mask, active_before: Mask) -> Mask:

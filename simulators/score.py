@@ -17,9 +17,10 @@ from rules.correlation import causes
 from rules.estate import Estate
 from rules.rule import Per, Rule
 from rules.watch import Watch
+from simulators.company import Company
 from simulators.faults import chosen, disturbances
 from simulators.figures import Exposure, Outcome, figures, mean_and_worst
-from simulators.labels import EQUIVALENTS, SHOWS, Labels, needs
+from simulators.labels import EQUIVALENTS, SHOWS, Labels, Witness, needs
 from simulators.matching import Diary, Label, match
 from simulators.physics.frame import DAY_MS, Fault, Ints
 from simulators.radio import RADIOS, Radio
@@ -86,7 +87,9 @@ def run(task: Task, say: Say) -> Run:
     faults = (*faults, *world.weather_faults(task.start_ms, task.warm_up + task.days))
     tests = disturbances(task.seed, made, task.start_ms, task.warm_up + task.days)
     lived = _watch(task, world, rules, faults, tests, say)
-    making = Labels(made, world.weather, needs(rules, (c.name for c in causes.load())), end_ms, lived.costly)
+    company = Company.of(estate(made), made.assets, faults, task.start_ms)
+    witness = Witness(lived.costly, lived.lost, company)
+    making = Labels(made, world.weather, needs(rules, (c.name for c in causes.load())), end_ms, witness, faults)
     labels = [making.of(fault) for fault in faults]
     hidden = {rule.name for rule in rules if rule.hidden}
     daily = frozenset(rule.name for rule in rules if rule.per in {Per.NIGHT, Per.DAY})
@@ -106,11 +109,13 @@ def run(task: Task, say: Say) -> Run:
 
 @dataclass
 class _Lived:
-    """What a run has seen: every alert, how many readings, and when faults that cost only sometimes cost something."""
+    """What a run has seen: every alert, how many readings, when faults that cost only sometimes cost something, and
+    which share of each day's energy those cost that only comparing can tell of."""
 
     diary: Diary = field(default_factory=Diary)
     readings: int = 0
     costly: dict[Fault, Ints] = field(default_factory=dict["Fault", "Ints"])
+    lost: dict[Fault, dict[int, float]] = field(default_factory=dict["Fault", "dict[int, float]"])
 
 
 def _watch(  # noqa: PLR0917 - what is simulated, then what is told
@@ -121,6 +126,7 @@ def _watch(  # noqa: PLR0917 - what is simulated, then what is told
     lived = _Lived()
     stream = Stream(world, task.start_ms, (*faults, *tests), task.radio)
     sometimes = [fault for fault in faults if SHOWS.get(fault.cause) is Light.COSTLY]
+    compared = [fault for fault in faults if SHOWS.get(fault.cause) is Light.COMPARED]
     said = time.perf_counter()
     for day in range(task.warm_up + task.days):
         start_ms = task.start_ms + day * DAY_MS
@@ -131,6 +137,8 @@ def _watch(  # noqa: PLR0917 - what is simulated, then what is told
         for fault in today(sometimes, start_ms):
             known = lived.costly.get(fault, np.zeros(0, np.int64))
             lived.costly[fault] = np.append(known, world.costly_ms(fault, start_ms))
+        for fault in today(compared, start_ms):
+            lived.lost.setdefault(fault, {})[start_ms // DAY_MS] = world.lost_share(fault, start_ms)
         if time.perf_counter() - said > SAY_S:
             said = time.perf_counter()
             say(f"  seed {task.seed}: day {day + 1} of {task.warm_up + task.days}, {lived.readings:,} readings")

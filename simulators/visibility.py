@@ -12,6 +12,7 @@ from simulators.asset import Asset
 from simulators.physics.frame import DAY_MS, Floats, Ints, Mask
 from simulators.physics.season import civil_ms
 from simulators.physics.weather import Weather
+from simulators.physics.winter import COVERED_CM
 
 MINUTE_MS = 60_000
 NIGHT_DEG = -3.0
@@ -20,6 +21,8 @@ DAY_DEG = 3.0
 SUN_DEG = 10.0
 BRIGHT_W_PER_M2 = 150.0
 """On the ground: a string then carries more than an ampere, and sound roofs more than 5 % of their rating."""
+ALIVE_W_PER_M2 = 50.0
+"""On the ground: a bare roof then gives 5 % of its rating, which rules take for alive."""
 CLEAR_DAY_INDEX = 0.8
 """Share of a cloudless day's light: the rules take days from 0.75 on, as they see roofs and not the sky."""
 PART_NIGHT_MIN = (23 * 60, 5 * 60)
@@ -42,6 +45,11 @@ class Light(Enum):
     BRIGHT_NEXT_DAY = "in good light of a new day"
     COSTLY = "costing power"
     """While it was measured to cost at least a tenth of a roof's power."""
+    COVERED = "covered in daylight"
+    """While the snow on a roof lets no light through and there is enough above it: under the darkest clouds of a winter
+    a bare roof gives as little."""
+    COMPARED = "in good company"
+    """On days when it costs as much as its rule promises to tell, with sound roofs to compare with; see ``company``."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,11 @@ def _lit(seen: Seen, asset: Asset) -> Mask:
     return dark
 
 
+def _covered(seen: Seen, asset: Asset) -> Mask:
+    depth_cm = seen.weather.snow_cm(np.array(asset.number("tilt_deg", 30.0)), seen.ts_ms)
+    return (depth_cm >= COVERED_CM) & (seen.light(asset)[0] > ALIVE_W_PER_M2) & (seen.elevation_deg(asset) > SUN_DEG)
+
+
 def clear_days(seen: Seen, asset: Asset) -> Mask:
     """Which moments belong to a day that is clear as a whole, as far as it is looked at."""
     ground, clear = seen.light(asset)
@@ -102,5 +115,6 @@ _SHOWING: Mapping[Light, Callable[[Seen, Asset], Mask]] = {
     Light.SUN: lambda seen, asset: seen.elevation_deg(asset) > SUN_DEG,
     Light.BRIGHT: _bright,
     Light.BRIGHT_NEXT_DAY: lambda seen, asset: _bright(seen, asset) & (seen.ts_ms // DAY_MS > seen.ts_ms[0] // DAY_MS),
+    Light.COVERED: _covered,
     Light.COSTLY: lambda seen, asset: np.isin(seen.ts_ms, seen.costly_ms),
 }

@@ -7,7 +7,7 @@ import numpy as np
 from simulators.asset import Region
 from simulators.physics.ailments import snow_faults
 from simulators.physics.cabinet import CabinetModel
-from simulators.physics.frame import DAY_MS, GRID_MS, Columns, Effects, Fault, Ints, Model, Rows
+from simulators.physics.frame import DAY_MS, GRID_MS, Columns, Effects, Fault, Floats, Ints, Model, Rows
 from simulators.physics.health import Health
 from simulators.physics.lamp import LampModel
 from simulators.physics.solar import SolarModel
@@ -52,21 +52,41 @@ class World:
     def costly_ms(self, fault: Fault, start_ms: int) -> Ints:
         """The moments of the prepared day at which a fault costs one of its roofs a tenth of its power or more."""
         model = self.models.get("solar")
-        acts = (max(fault.start_ms, start_ms), min(fault.end_ms, start_ms + DAY_MS))
-        ts_ms = np.arange(-(-acts[0] // GRID_MS) * GRID_MS, acts[1], GRID_MS, dtype=np.int64)
-        if not isinstance(model, SolarModel) or not len(ts_ms):
-            return ts_ms[:0]
-        rows = np.flatnonzero([asset.key in set(fault.targets) for asset in model.assets])
-        every, moments = np.repeat(rows, len(ts_ms)), np.tile(ts_ms, len(rows))
-        healthy = model.healthy_power_w(every, moments)
-        rated = np.array([model.assets[row].power_rated_w for row in rows.tolist()]).repeat(len(ts_ms))
-        lost = healthy - model.at(every, moments)["power_w"]
-        costs = (lost >= COSTLY_SHARE * healthy) & (healthy > PRODUCING_SHARE * rated)
-        return ts_ms[costs.reshape(len(rows), len(ts_ms)).any(axis=0)]
+        if not isinstance(model, SolarModel):
+            return np.zeros(0, np.int64)
+        ts_ms, rows, healthy, power = _with_and_without(model, fault, start_ms)
+        rated = np.array([asset.power_rated_w for asset in model.assets])[rows, None]
+        costs = (healthy - power >= COSTLY_SHARE * healthy) & (healthy > PRODUCING_SHARE * rated)
+        return ts_ms[costs.any(axis=0)]
+
+    def lost_share(self, fault: Fault, start_ms: int) -> float:
+        """Which share of the energy of its roofs on the prepared day a fault costs; 0 where there would be none."""
+        model = self.models.get("solar")
+        if not isinstance(model, SolarModel):
+            return 0.0
+        _, rows, healthy, power = _with_and_without(model, fault, start_ms)
+        whole_day = start_ms + np.arange(0, DAY_MS, GRID_MS, dtype=np.int64)
+        every, moments = np.repeat(rows, len(whole_day)), np.tile(whole_day, len(rows))
+        energy = float(model.healthy_power_w(every, moments).sum())
+        return float((healthy - power).sum()) / energy if energy > 0 else 0.0
 
     def at(self, kind: str, rows: Rows, ts_ms: Ints) -> Columns:
         """What these assets of a kind measure at these moments of the prepared day; shapes ``(k,)``."""
         return self.models[kind].at(rows, ts_ms)
+
+
+def _with_and_without(model: SolarModel, fault: Fault, start_ms: int) -> tuple[Ints, Rows, Floats, Floats]:
+    """The moments of the prepared day at which a fault acts, its roofs, and their power without and with their faults,
+    shape ``(roofs, moments)`` each."""
+    acts = (max(fault.start_ms, start_ms), min(fault.end_ms, start_ms + DAY_MS))
+    ts_ms = np.arange(-(-acts[0] // GRID_MS) * GRID_MS, acts[1], GRID_MS, dtype=np.int64)
+    rows = np.flatnonzero([asset.key in set(fault.targets) for asset in model.assets])
+    shape = (len(rows), len(ts_ms))
+    if not len(ts_ms):
+        return ts_ms, rows, np.zeros(shape), np.zeros(shape)
+    every, moments = np.repeat(rows, len(ts_ms)), np.tile(ts_ms, len(rows))
+    healthy, power = model.healthy_power_w(every, moments), model.at(every, moments)["power_w"]
+    return ts_ms, rows, healthy.reshape(shape), power.reshape(shape)
 
 
 def today(faults: Sequence[Fault], start_ms: int, *, after_ms: int = 0) -> list[Fault]:

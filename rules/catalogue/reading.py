@@ -41,6 +41,7 @@ KEYS: Readers = {
     "thresholds": ("thresholds", values.thresholds),
     "loses": ("loses", _CONDITION),
     "hidden": ("hidden", values.yes_or_no),
+    "quick": ("quick", values.yes_or_no),
     "explained_by": ("explained_by", values.names),
     "title": ("title", values.title(TITLE_MAX)),
     "symptom": ("symptom", values.title(TEXT_MAX)),
@@ -122,3 +123,6 @@ def _check_together(fields: Mapping[str, Any], place: str) -> None:
         raise RuleTextError(
             f"days in a rule per {fields['per']}", 'per = "night" or "day"', hint=hint, where=f"{place}.of"
         )
+    if fields.get("quick") and fields["per"] is not Per.TIME:
+        expected = 'quick only with per = "time"'
+        raise RuleTextError(f"quick in a rule per {fields['per']}", expected, where=f"{place}.quick")

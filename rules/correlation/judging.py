@@ -183,6 +183,8 @@ class Judge:
     def _decide(self, cause: Cause, cell: Cell, lost: Mapping[int, Symptom], began: int, at_ms: int) -> None:
         first = min(lost, key=lambda asset_id: (lost[asset_id].since_ms, asset_id))
         goes_to = self._places.go_to(cell[1], first)
+        if cause.network and self._power.witnessed(cause, lost):
+            return
         parent = self.parent(cell, began, goes_to, at_ms)
         if (parent is not None and self._by_name[parent[0]].network) or self._power.shadowed(cause, lost):
             return

@@ -65,6 +65,17 @@ class Power:
         """Whether a silent network explains these losses better."""
         return any(self._shadowed(self._by_name[name], lost) for name in cause.explained_by)
 
+    def witnessed(self, network: Cause, lost: Mapping[int, Symptom]) -> bool:
+        """Whether most of the lost hang on cabinets that still speak through the same network: it is their feeder that
+        is dead, as what carries a cabinet's word would carry theirs."""
+        cabinets = {asset_id: self._places.cabinet(asset_id) for asset_id in lost}
+        speaks = {
+            asset_id: cabinet not in lost and self._share(network, asset_id, cabinet)
+            for asset_id, cabinet in cabinets.items()
+            if cabinet is not None
+        }
+        return 2 * sum(speaks.values()) > len(lost)
+
     def _seconded(self, cause: Cause, cell: Cell) -> bool:
         if cause.seconded_by is None:
             return False
@@ -92,7 +103,8 @@ class Power:
             return False
         for scope in {s for asset_id in lost for s in self._places.above(asset_id, other.group)}:
             theirs, members = self.suffering(other, (other.name, scope))
-            if len(theirs) >= other.needs(members) and 2 * len(lost.keys() & theirs.keys()) > len(lost):
+            silent = len(theirs) >= other.needs(members) and not self.witnessed(other, theirs)
+            if silent and 2 * len(lost.keys() & theirs.keys()) > len(lost):
                 return True
         return False
 

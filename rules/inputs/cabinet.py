@@ -18,6 +18,8 @@ from rules.lighting.circuit import GONE_V, LIVE_V
 DAY_DEG = 3.0
 VILLAGE_SHARE = 0.5
 """Of the lamps without a controller: beyond it the cabinet alone must tell of them."""
+UNLIT_SHARE = 0.75
+"""Of the usual load: with less a feeder is dark."""
 BURNING_SHARE = 0.3
 """Of the rated power: by day that is the circuit burning and no thief."""
 EVENING_MIN = (22 * 60, 24 * 60)
@@ -176,7 +178,7 @@ INPUTS = (
 
 def _by_night(layer: Layer) -> Mask:
     known = ~np.isnan(layer.column("unaccounted_w"))
-    return known & (layer.column("sun_elevation_deg") < load.DARK_DEG) & layer.flag("settled")
+    return known & (layer.column("sun_elevation_deg") < circuit.DARK_DEG) & layer.flag("settled")
 
 
 def _by_day(layer: Layer) -> Mask:
@@ -188,7 +190,10 @@ def _by_day(layer: Layer) -> Mask:
 def _in_the_evening(layer: Layer) -> Mask:
     minute = layer.column("local_minute")
     evening = (minute >= EVENING_MIN[0]) & (minute < EVENING_MIN[1])
-    return evening & layer.flag("settled") & ~layer.flag("under_test") & (layer.column("phases_dead") == 0)
+    # A circuit that is dark as a whole is no step of some lamps: circuit_unlit tells of it.
+    unlit = layer.column("power_w") < UNLIT_SHARE * layer.column("load_usual_w")
+    quiet = layer.flag("settled") & ~layer.flag("under_test") & ~unlit
+    return evening & quiet & (layer.column("phases_dead") == 0)
 
 
 def _value(name: str) -> Callable[[Layer], Floats]:

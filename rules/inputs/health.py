@@ -23,6 +23,8 @@ ALIVE_HEARTBEATS = 1.5
 """A neighbour heard of within this is alive. After three heartbeats of silence one is judged by its neighbours: those
 that fell silent together with it were last heard of at least two heartbeats ago by then."""
 ALIVE_SHARE = 0.5
+RESTS = "rests"
+"""In the state of a kind that may be switched off as a whole: 1 where nothing is to be heard now."""
 COMPLETE_SHARE = 0.7
 """Of the expected data (lighting.md, guards on all)."""
 
@@ -38,6 +40,11 @@ def newest_ms(state: State) -> Ints:
 def heard_ms(state: State) -> Ints:
     """The attentive time of each asset's last message of any sort."""
     return state.array("heard_ms", dtype=np.int64, fill=NEVER)
+
+
+def offline_ms(state: State) -> Ints:
+    """When each asset's last will came; of those that are not online, when they were found to be gone."""
+    return state.array("offline_ms", dtype=np.int64, fill=NEVER)
 
 
 def hear(state: State, slots: Slots, attentive_ms: int) -> None:
@@ -65,6 +72,10 @@ def note_statuses(
         booted = np.array([status.ts_ms if status.reset else NEVER for _, status in listed], np.int64)
         hear(state, slots[online], attentive_ms)
         state.put("online", slots, online.astype(np.float64))  # of several words the last one stays
+        if not online.all():
+            said_ms = np.array([status.ts_ms for _, status in listed], np.int64)
+            offline_ms(state)
+            state.put("offline_ms", slots[~online], said_ms[~online])
         fresh = online & (booted != NEVER)
         if fresh.any():
             state.array("booted_ms", dtype=np.int64, fill=NEVER)
@@ -138,13 +149,16 @@ def _clock_ok(layer: Layer) -> Floats:
 
 def _neighbours_alive(layer: Layer) -> Floats:
     """Whether at least half of the others on its feeder, and of those behind its gateway, have been heard of lately;
-    without such others those of its cabinet, site, municipality, region. Unknown without any other asset at all."""
+    without such others those of its cabinet, municipality, region. Unknown without any other asset at all.
+
+    Who speaks through the same controller or stands on the same site falls silent with it and is no neighbour, and
+    neither is who rests because its feeder is switched off."""
     verdict = np.full(len(layer), np.nan)
     for name in ("feeder", "gateway"):
         share = _others_alive(layer, name)
         judged = ~np.isnan(share)
         verdict[judged] = np.where(verdict[judged] == 0, 0.0, share[judged] >= ALIVE_SHARE)
-    for name in ("cabinet", "site", "municipality", "region"):
+    for name in ("cabinet", "municipality", "region"):
         if not np.isnan(verdict).any():
             break
         share = _others_alive(layer, name)
@@ -156,17 +170,19 @@ def _others_alive(layer: Layer, name: str) -> Floats:
     """Of the others in each row's group, of any kind, the share heard of lately; NaN without any."""
     key = f"alive in {name}"
     if key not in layer.shared:
-        layer.shared[key] = _count_alive(layer, name)
-    alive, known = layer.shared[key]
+        parts = _parts(layer.estate, name)
+        groups = {kind: _group(layer.estate, kind, name) for kind in layer.states}
+        layer.shared[key] = (_count_alive(layer, groups), _count_alive(layer, parts))
+    (alive, known), (part_alive, part_known) = layer.shared[key]
     group = _group(layer.estate, layer.kind.name, name)[layer.slots]
-    own_alive, own_known = (of_all[layer.slots] for of_all in _alive(layer, layer.kind.name))
-    alive, known = to_rows(alive, group) - own_alive, to_rows(known, group) - own_known
+    part = _parts(layer.estate, name)[layer.kind.name][layer.slots]
+    alive = to_rows(alive, group) - to_rows(part_alive, part)
+    known = to_rows(known, group) - to_rows(part_known, part)
     return np.divide(alive, known, out=np.full(len(layer), np.nan), where=known > 0)
 
 
-def _count_alive(layer: Layer, name: str) -> tuple[Ints, Ints]:
-    """How many of each group are alive, and how many have ever been heard of; shape ``(groups,)``."""
-    groups = {kind: _group(layer.estate, kind, name) for kind in layer.states}
+def _count_alive(layer: Layer, groups: Mapping[str, Slots]) -> tuple[Ints, Ints]:
+    """How many of each group are alive, and how many ought to be; shape ``(groups,)``."""
     size = max(int(group.max(initial=-1)) for group in groups.values()) + 1
     alive, known = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for kind, group in groups.items():
@@ -183,8 +199,27 @@ def _group(estate: Estate, kind: str, name: str) -> Slots:
     return np.zeros(len(members), np.intp) if name == "region" else members.group[name]
 
 
+def _parts(estate: Estate, name: str) -> dict[str, Slots]:
+    """By kind, each slot's part of its group, -1 for none: those of one site, else of one controller. Found once an
+    estate."""
+    kinds = list(estate.members)
+    kept, key = estate.members[kinds[0]].kept, f"parts of {name}"
+    if key not in kept:
+        members = estate.members.values()
+        group = np.concatenate([_group(estate, kind, name) for kind in kinds])
+        site = np.concatenate([m.group["site"] for m in members])
+        device = np.concatenate([m.device_id for m in members])
+        sites, devices = int(site.max(initial=-1)) + 1, int(device.max(initial=-1)) + 1
+        alone = sites + devices + np.arange(len(device))  # without a controller nobody shares it
+        own = np.where(site >= 0, site, np.where(device >= 0, sites + device, alone))
+        part = np.unique(group * (int(own.max(initial=0)) + 1) + own, return_inverse=True)[1]
+        edges = np.cumsum([len(m) for m in members])[:-1]
+        kept[key] = dict(zip(kinds, np.split(np.where(group >= 0, part, -1), edges), strict=True))
+    return kept[key]
+
+
 def _alive(layer: Layer, kind: str) -> tuple[Mask, Mask]:
-    """Of all slots of a kind, which have been heard of lately, and which ever."""
+    """Of all slots of a kind, which have been heard of lately, and which ought to be: were ever, and do not rest."""
     key = f"alive {kind}"
     if key not in layer.shared:
         state = layer.states[kind]
@@ -192,6 +227,9 @@ def _alive(layer: Layer, kind: str) -> tuple[Mask, Mask]:
         longest = float(max(KINDS[kind].heartbeat_s, KINDS[kind].heartbeat_idle_s))
         within_ms = ALIVE_HEARTBEATS * 1000 * np.where(np.isnan(heartbeat), longest, heartbeat)
         known = heard != NEVER
+        rests = state.get(RESTS)
+        if rests is not None:
+            known &= rests != 1
         layer.shared[key] = (known & (layer.attentive_ms - heard <= within_ms), known)
     return layer.shared[key]
 

@@ -15,6 +15,8 @@ from rules.lighting.power import OUT_SHARE, OUT_W, deviates, factor_min
 
 SHOCK_G = 2.0
 """A blow that fells a pole; lorries and gusts stay below (lighting.md, knock_down)."""
+TILT_DEG, TILT_STEP_DEG = 5.0, 1.0
+"""A lean that is dangerous (knock_down), and one that is worth remembering: wind and noise stay below."""
 _BITS = LAMP.by_name["failure_flags"].bits
 _REASONS = LAMP.by_name["level_reason"].states
 COOLER_K = 5.0
@@ -34,7 +36,7 @@ def track(layer: Layer) -> None:
     voltage.track(layer, "voltage_window", layer.column("voltage_v"))
     learning.track(layer)
     state, slots = layer.state, layer.slots
-    blows = np.flatnonzero(layer.column("shock_g") > SHOCK_G)
+    blows = np.flatnonzero((layer.column("shock_g") > SHOCK_G) | _fell_unpowered(layer))
     if len(blows):
         state.array("shock_ms", dtype=np.int64, fill=0)
         state.put("shock_ms", slots[blows], layer.ts_ms[blows])
@@ -44,6 +46,27 @@ def track(layer: Layer) -> None:
         state.put("hot_ms", slots[hot], layer.ts_ms[hot])
     state.array("power_last_w")
     state.put("power_last_w", slots, layer.column("power_w"))
+
+
+def _fell_unpowered(layer: Layer) -> Mask:
+    """Where a pole leans that did not before its lamp was without power: without it nobody feels the blow, and a pole
+    does not lean by itself from one day to the next."""
+    tilt = layer.column("tilt_deg")
+    out = np.zeros(len(layer), np.bool_)
+    rows = np.flatnonzero(~np.isnan(tilt))
+    if len(rows):
+        state, slots, now = layer.state, layer.slots[rows], tilt[rows]
+        before = state.array("tilt_last_deg")[slots]
+        out[rows] = (now - before > TILT_DEG) & (layer.column("uptime_s")[rows] < layer.gap_s[rows])
+        moved = np.flatnonzero(~(np.abs(now - before) <= TILT_STEP_DEG))
+        if len(moved):
+            state.put("tilt_last_deg", slots[moved], now[moved])
+    return out
+
+
+def refresh(layer: Layer) -> None:
+    """Note which lamps rest."""
+    circuit.refresh(layer)
 
 
 def _expected_power_w(layer: Layer) -> Floats:
@@ -197,7 +220,9 @@ INPUTS = (
         lambda layer: layer.column(_VOLTAGE),
         _VOLTAGE,
     ),
-    _flag("Ohlásilo ztrátu napájení", "Has told of a loss of supply", "supply_gone", circuit.supply_gone, _VOLTAGE),
+    _flag(
+        "Ohlásilo ztrátu napájení", "Has told of a loss of supply", "supply_gone", circuit.lamp_supply_gone, _VOLTAGE
+    ),
     _flag("Okruh má být pod napětím", "Circuit ought to be live", "circuit_due", circuit.due, "feeder_switched"),
     _flag(
         "Odmlčelo se vypnutím vývodu",

@@ -27,7 +27,8 @@ def level_off_points(layer: Layer) -> Floats:
 def power_stuck_points(layer: Layer) -> Floats:
     """How far off power is, where it is another level's: that before the last switching, or full; else 0.
 
-    What deviates at every level is no question of dimming (power_deviation).
+    What deviates at every level is no question of dimming (power_deviation). A lamp that takes too much may come near
+    its full power by chance: that counts only where no driver says that it goes along.
     """
     off = layer.column("power_off_points")
     out = np.zeros(len(layer))
@@ -38,7 +39,8 @@ def power_stuck_points(layer: Layer) -> Floats:
         level_before, power_before, step = _last_step(part, full)
         still = np.abs(power - power_before) <= np.maximum(STUCK_W, STUCK_SHARE * power)
         still &= (level_before > 0) & (np.abs(step) > POINTS)
-        out[rows] = np.where(still | (np.abs(power - full) <= STUCK_SHARE * full), off[rows], 0.0)
+        silent = np.isnan(part.column("level_effective_pct")) & np.isnan(part.column("level_measured_pct"))
+        out[rows] = np.where(still | (silent & (np.abs(power - full) <= STUCK_SHARE * full)), off[rows], 0.0)
     return out
 
 

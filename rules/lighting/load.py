@@ -5,14 +5,13 @@ import numpy as np
 from kraj.readings import Floats, Mask
 from rules.estate import Slots
 from rules.layer import Layer
+from rules.lighting.circuit import DARK_DEG
 
 BINS = 48
 BIN_MIN = 30.0
 WITHIN = np.array([0, -3, -2, -1, 1, 2, 3])
 """Half hours that count with this one. In one with a step of the program the first load of it lasts, so that the least
 of an hour needs one more."""
-DARK_DEG = -6.0
-"""The end of civil twilight: whatever is to be lit by night is lit, and has been long enough."""
 LEAST_W = 100.0
 """Less is the cabinet's own consumption and no light."""
 NEAR_SHARE = 0.15

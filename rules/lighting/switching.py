@@ -21,6 +21,8 @@ RAMP_POINTS = 2.0
 """An effective level that moves by more is on its way."""
 BURNS_SHARE = 0.1
 """Of the rated power; a lamp that takes less did not light up when it started."""
+MISSED_HEARTBEATS = 1.5
+"""After a longer gap a report is missing."""
 COUNTED_GAP_S = 6 * 3600.0
 """Starts over a longer gap may have been any number of ordinary ones."""
 STARTS_MAX_PER_S = 0.1
@@ -59,7 +61,9 @@ def _changed(layer: Layer, before: Floats, now: Floats, returned: Mask) -> None:
     power = layer.column("power_w")
     burns = power >= np.maximum(OUT_W, BURNS_SHARE * layer.column("power_rated_w"))
     level_moved = first[:, LEVEL] | (moved[:, LEVEL] > LEVEL_POINTS)
-    started = (now[:, STARTS] > before[:, STARTS]) & burns
+    # Dark before and after a report that is missing, it may have burned in between.
+    unseen = layer.gap_s > MISSED_HEARTBEATS * layer.column("heartbeat_s")
+    started = (now[:, STARTS] > before[:, STARTS]) & (burns | unseen)
     fed_again = returned | (now[:, LOSSES] > before[:, LOSSES])
     switched = level_moved | (moved[:, EFFECTIVE] > RAMP_POINTS) | started | fed_again
     _put_switched(layer, switched, level_moved, before[:, LEVEL])

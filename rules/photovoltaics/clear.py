@@ -26,14 +26,16 @@ SPARSE = 16
 
 
 TURNS_DEG = (0.0, 180.0, 90.0, -90.0)
-"""A string's plane: 1 is the roof's own azimuth, 2 its opposite slope, 3 and 4 the sides of a hipped roof."""
+"""A string's plane: 1 is the roof's own azimuth; where nothing else is told, 2 is its opposite slope, and 3 and 4 are
+the sides of a hipped roof, as steep as it."""
 
 
 @dataclass(frozen=True)
 class Roofs:
     """What a roof is, arrays of shape ``(n,)``: place, planes, modules and inverter.
 
-    ``shares`` are those of the modules on each plane, shape ``(n, 4)``; ``facing_deg`` is that of the first.
+    ``shares`` are those of the modules on each plane, shape ``(n, 4)``; ``tilt_deg`` and ``facing_deg`` are those of
+    the first, ``other_tilt_deg`` and ``other_facing_deg`` those of the others, shape ``(n, 3)``.
     ``limit_w`` is NaN where feeding in is not limited; where only one of rating and peak is known, it stands for both.
     """
 
@@ -42,6 +44,8 @@ class Roofs:
     altitude_m: Floats
     tilt_deg: Floats
     facing_deg: Floats
+    other_tilt_deg: Floats
+    other_facing_deg: Floats
     shares: Floats
     open_rack: Floats
     peak_w: Floats
@@ -53,12 +57,15 @@ class Roofs:
     def of(members: Members) -> "Roofs":
         known = members.numbers
         rated, peak = known["power_rated_w"], known["power_peak_w"]
+        tilt, facing = planes(known)
         return Roofs(
             latitude=members.latitude,
             longitude=members.longitude,
             altitude_m=known["altitude_m"],
-            tilt_deg=known["tilt_deg"],
-            facing_deg=known["azimuth_deg"],
+            tilt_deg=tilt[:, 0],
+            facing_deg=facing[:, 0],
+            other_tilt_deg=tilt[:, 1:],
+            other_facing_deg=facing[:, 1:],
             shares=plane_shares(known),
             open_rack=known["roof_open_rack"],
             peak_w=np.where(np.isnan(peak), rated, peak),
@@ -100,11 +107,40 @@ def clear_light(roofs: Roofs, ts_ms: Ints) -> Light:
     for turn in range(1, len(TURNS_DEG)):
         rows = np.flatnonzero(roofs.shares[:, turn])
         if len(rows):
-            facing = lay(roofs.facing_deg)[rows] + TURNS_DEG[turn]
-            found = on_plane(sky.take(rows), elevation[rows], azimuth[rows], lay(roofs.tilt_deg)[rows], facing)
+            tilt, facing = lay(roofs.other_tilt_deg[:, turn - 1])[rows], lay(roofs.other_facing_deg[:, turn - 1])[rows]
+            found = on_plane(sky.take(rows), elevation[rows], azimuth[rows], tilt, facing)
             for total, part in zip((modules, behind), found, strict=True):
                 total[rows] += part * lay(roofs.shares[:, turn])[rows]
     return Light(plane, modules, behind, azimuth)
+
+
+def planes(known: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+    """Tilt and azimuth of each roof's planes in degrees, shape ``(n, 4)`` each."""
+    tilt, facing = known["tilt_deg"], known["azimuth_deg"]
+    tilts, facings = [tilt], [facing]
+    for plane, turn in enumerate(TURNS_DEG[1:], 2):
+        own_tilt, own_facing = known[f"plane{plane}_tilt_deg"], known[f"plane{plane}_azimuth_deg"]
+        tilts.append(np.where(np.isnan(own_tilt), tilt, own_tilt))
+        facings.append(np.where(np.isnan(own_facing), (facing + turn) % 360, own_facing))
+    return np.stack(tilts, axis=1), np.stack(facings, axis=1)
+
+
+def resultant(known: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+    """Tilt and azimuth of the one plane that stands for all of a roof's, in degrees, shape ``(n,)`` each.
+
+    Direct light on a plane goes with the product of its normal and the sun's direction, so that all modules together
+    get what one plane along the mean of their normals would get, while the sun is before each of them: a gable with as
+    many modules on both slopes lives as a flat roof does.
+    """
+    tilts, facings = (np.radians(angles) for angles in planes(known))
+    weight = plane_shares(known)
+    flat = np.sin(tilts) * weight
+    north, east = (flat * np.cos(facings)).sum(axis=1), (flat * np.sin(facings)).sum(axis=1)
+    lies = np.hypot(north, east)
+    tilt = np.degrees(np.arctan2(lies, (np.cos(tilts) * weight).sum(axis=1)))
+    alone = weight[:, 0] == 1
+    facing = np.where(lies > 0, np.degrees(np.arctan2(east, north)) % 360, known["azimuth_deg"])
+    return np.where(alone, known["tilt_deg"], tilt), np.where(alone, known["azimuth_deg"], facing)
 
 
 def plane_shares(known: Mapping[str, Floats]) -> Floats:

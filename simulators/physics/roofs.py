@@ -17,7 +17,8 @@ from simulators.physics.wander import identities, trait
 
 STRINGS_MAX = len(STRINGS)
 TURNS_DEG = (0.0, 180.0, 90.0, -90.0)
-"""Plane 1 is the asset's own, plane 2 the opposite slope of the same roof, 3 and 4 the sides of a hipped one."""
+"""Plane 1 is the asset's own; unless the metadata tell, plane 2 is the opposite slope of the same roof, 3 and 4 are the
+sides of a hipped one."""
 PLANES_MAX = len(TURNS_DEG)
 
 DC_OVER_AC = 1.1
@@ -128,7 +129,8 @@ class Roofs:
         site, first = _sites(assets)
         total = np.bincount(site, rated, minlength=1)[site]
         limit = number("export_limit_w", 0.0)
-        facing = number("azimuth_deg", 180.0)
+        tilt, facing = number("tilt_deg", 30.0), number("azimuth_deg", 180.0)
+        tilts, facings = _planes(assets, planes, tilt, facing)
         return Roofs(
             assets=tuple(assets),
             ids=ids,
@@ -141,8 +143,8 @@ class Roofs:
             per_k=number("power_temp_pct_per_k", -0.38) / 100,
             open_rack=number("roof_open_rack", 0.0),
             nominal_v=number("voltage_nominal_v", mains.NOMINAL_V),
-            tilt_deg=np.broadcast_to(number("tilt_deg", 30.0), (planes, len(assets))),
-            facing_deg=np.mod(facing + np.array(TURNS_DEG[:planes])[:, None], 360.0),
+            tilt_deg=tilts,
+            facing_deg=facings,
             plane_w=np.stack([np.where(plane == p, string_w, 0.0).sum(axis=0) for p in range(planes)]),
             string_w=string_w,
             string_modules=modules,
@@ -180,6 +182,14 @@ def has_sensor(asset: Asset, seed: int) -> bool:
     return bool(trait(seed, identities([asset.key]), WHAT_SENSOR)[0] < SENSOR_SHARE)
 
 
+def beside_open(asset: Asset, seed: int, opened: float) -> bool:
+    """Whether one of this many open strings has a sound one beside it on its plane, so that their currents compare."""
+    roof = Roofs.of([asset], seed)
+    there, is_open = roof.string_modules[:, 0] > 0, roof.string_order[:, 0] < opened
+    plane = roof.string_plane[:, 0]
+    return bool(np.isin(plane[there & is_open], plane[there & ~is_open]).any())
+
+
 def _strings(assets: Sequence[Asset]) -> tuple[Floats, Rows]:
     """Modules and plane (from 0) of each string, shape ``(8, n)``; without metadata as many as the rating takes."""
     modules = np.zeros((STRINGS_MAX, len(assets)))
@@ -194,6 +204,17 @@ def _strings(assets: Sequence[Asset]) -> tuple[Floats, Rows]:
             count = count or min(-(-total // STRING_MODULES), STRINGS_MAX)
             modules[:count, row] = [total // count + (s < total % count) for s in range(count)]
     return modules, plane
+
+
+def _planes(assets: Sequence[Asset], planes: int, tilt: Floats, facing: Floats) -> tuple[Floats, Floats]:
+    """Tilt and azimuth of each plane, shape ``(planes, n)``: those that are told, else by the first."""
+    tilts = np.repeat(tilt[None, :], planes, axis=0)
+    facings = np.mod(facing + np.array(TURNS_DEG[:planes])[:, None], 360.0)
+    for plane in range(1, planes):
+        for row, asset in enumerate(assets):
+            tilts[plane, row] = asset.number(f"plane{plane + 1}_tilt_deg", tilts[plane, row])
+            facings[plane, row] = asset.number(f"plane{plane + 1}_azimuth_deg", facings[plane, row])
+    return tilts, facings
 
 
 def _sites(assets: Sequence[Asset]) -> tuple[Rows, Mask]:

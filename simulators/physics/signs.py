@@ -26,9 +26,11 @@ def inverter_state(moment: Moment, stops: Stops, feeds: Mask, rated_w: Floats) -
 
 def event_flags(ids: Ints, moment: Moment, stops: Stops, rated_w: Floats) -> Floats:
     """Bits of events; they last while there is light to tell them by."""
-    light = _light(moment, rated_w) & ~stops.gridless
+    bright = _light(moment, rated_w)
+    light = bright & ~stops.gridless
     own = np.array([_bit(EVENTS, name) for name in FAULT_EVENTS])[ids % len(FAULT_EVENTS)]
-    return np.where(light & stops.fault, own, 0.0) + np.where(light & stops.ground, _bit(EVENTS, "ground_fault"), 0.0)
+    out = np.where(light & stops.fault, own, 0.0) + np.where(light & stops.ground, _bit(EVENTS, "ground_fault"), 0.0)
+    return out + np.where(bright & stops.gridless, _bit(EVENTS, "grid_disconnect"), 0.0)
 
 
 def throttle_flags(fed: Fed, feeds: Mask) -> Floats:

@@ -59,8 +59,9 @@ GUSTS = 0.35
 WHAT_ANOMALY, WHAT_HAZE, WHAT_STORM, WHAT_GUST = 121, 122, 123, 124
 WINTERS_KEPT = 16
 SNOW_TILT_DEG = 25.0
-SNOW_COVER = 0.5
-"""The region's roofs lie under snow while one of this tilt is covered to this share."""
+SNOW_COVER = 0.1
+"""Snow lies on the region's roofs while one of this tilt is covered to this share; whether one could tell is another
+question."""
 SNOW_GAP_MS = 6 * HOUR_MS
 
 

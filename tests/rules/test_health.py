@@ -1,6 +1,7 @@
 """What every kind's rules may speak of: the sun, the clock on the wall, silence, neighbours."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,21 +113,35 @@ MEMBER = st.tuples(
     st.fixed_dictionaries(dict.fromkeys(("feeder", "gateway", "cabinet", "site"), GROUP)),
     st.integers(1, 2),
     st.sampled_from([None, 0, 400, 460, 5000]),
+    st.sampled_from([None, 2001, 2002]),
+    st.booleans(),
 )
 
 
-Member = tuple[str, dict[str, str | None], int, int | None]
-"""Kind, groups, municipality and how long it has been silent (s)."""
+Member = tuple[str, dict[str, str | None], int, int | None, int | None, bool]
+"""Kind, groups, municipality, how long it has been silent (s), a controller that it shares, and whether it rests."""
+
+
+def together(one: Member, other: Member) -> bool:
+    """On one site, or if neither is on one, behind one controller."""
+    sites = one[1]["site"], other[1]["site"]
+    if sites != (None, None):
+        return sites[0] == sites[1] and one[2] == other[2]
+    return one[4] is not None and one[4] == other[4]
 
 
 def expected(members: Sequence[Member], me: int) -> float:
     """Half of the others on the feeder and behind the gateway; else the next larger group that has others."""
 
+    def other(n: int, m: Member) -> bool:
+        return n != me and not together(members[me], m)
+
     def alive(same: Callable[[Member], bool]) -> float:
-        heard = [m[3] <= 450 for n, m in enumerate(members) if n != me and m[3] is not None and same(m)]
+        due = [m for n, m in enumerate(members) if other(n, m) and same(m) and not m[5]]
+        heard = [m[3] <= 450 for m in due if m[3] is not None]
         return sum(heard) / len(heard) if heard else NAN
 
-    kind, groups, town, _ = members[me]
+    kind, groups, town = members[me][:3]
 
     def share(name: str) -> float:
         name_of_mine = "RVO" if kind == "cabinet" and name == "cabinet" else groups[name]
@@ -141,7 +156,7 @@ def expected(members: Sequence[Member], me: int) -> float:
     close = [s for s in (share("feeder"), share("gateway")) if s == s]  # noqa: PLR0124
     if close:
         return float(min(close) >= 0.5)
-    for far in (share("cabinet"), share("site"), alive(lambda m: m[2] == town), alive(lambda m: True)):
+    for far in (share("cabinet"), alive(lambda m: m[2] == town), alive(lambda m: True)):
         if far == far:  # noqa: PLR0124
             return float(far >= 0.5)
     return NAN
@@ -152,12 +167,15 @@ def expected(members: Sequence[Member], me: int) -> float:
 def test_neighbours_are_alive_if_half_of_the_others_are_heard_of(members: list[Any]) -> None:
     rows = [
         asset(n + 1, kind, town, label="RVO" if kind == "cabinet" else str(n), **{k: v for k, v in groups.items() if v})
-        for n, (kind, groups, town, _) in enumerate(members)
+        for n, (kind, groups, town, *_) in enumerate(members)
     ]
+    rows = [replace(row, device_id=member[4] or row.device_id) for row, member in zip(rows, members, strict=True)]
     estate = Estate.of(1, rows)
     states = {name: State(len(m)) for name, m in estate.members.items()}
-    for n, (kind, _, _, silent_s) in enumerate(members):
+    for n, (kind, _, _, silent_s, _, rests) in enumerate(members):
         health.heard_ms(states[kind])
+        states[kind].array(health.RESTS, fill=0.0)
+        states[kind].put(health.RESTS, estate.members[kind].slots(np.array([n + 1])), float(rests))
         if silent_s is not None:
             slot = estate.members[kind].slots(np.array([n + 1]))
             states[kind].array("heartbeat_s")

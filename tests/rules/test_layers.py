@@ -73,3 +73,11 @@ def test_what_spans_long_is_judged_slice_by_slice_over_all_kinds() -> None:
     short = cut([(1, 0), (2, 14)])
     assert [[told(rows) for rows in both] for both in layers.slices([short])] == [[told(short)]]
     assert list(layers.slices([cut([])])) == []
+
+
+@given(BATCH, st.integers(1, 5))
+def test_of_an_asset_that_sends_very_many_the_newest_are_judged(batch: Batch, most: int) -> None:
+    rows = cut(batch)
+    by_time = sorted(told(rows), key=lambda row: (row[0], row[1], row[2]))
+    wanted = {row for n, row in enumerate(by_time) if sum(other[0] == row[0] for other in by_time[n:]) <= most}
+    assert told(layers.newest(rows, most)) == [row for row in told(rows) if row in wanted]

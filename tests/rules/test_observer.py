@@ -110,6 +110,18 @@ def test_a_symptom_is_raised_and_cleared_in_the_readings_own_time() -> None:
     assert (cleared.ts_ms, cleared.since_ms) == (START_MS + 25 * MINUTE_MS, START_MS + 15 * MINUTE_MS)
 
 
+@pytest.mark.parametrize(("quick", "after_s"), [(True, 70), (False, 120)])
+def test_a_quick_rule_is_asked_every_ten_seconds(quick: bool, after_s: int) -> None:
+    silent = rule("silent", "silent_s > 65 s", per=Per.TIME, quick=quick, clear_when="silent_s < 5 s")
+    observer = Observer(lamps(2), [silent])
+    observer.step(power(1, 0, 60), [], START_MS)
+    found = [(s, told(observer.step([], [], START_MS + s * 1000))) for s in range(5, 140, 5)]
+    assert [(s, changes) for s, changes in found if changes] == [(after_s, [("silent", 1, True)])]
+    back = observer.step(power(1, 140 / 60, 60), [], START_MS + 140_000)
+    back += observer.step([], [], START_MS + 141_000)
+    assert told(back) == ([("silent", 1, False)] if quick else [])
+
+
 @pytest.mark.parametrize(("unknown", "raised"), [((5,), True), ((3, 6), False), ((6,), False)])
 def test_what_is_not_known_is_bridged_for_one_heartbeat(unknown: tuple[int, ...], raised: bool) -> None:
     observer = Observer(lamps(1), [HOT])

@@ -45,10 +45,12 @@ def scattered(seed: int, count: int, span_deg: float) -> Members:
     return members(rows)
 
 
-def alike(all_roofs: Members, a: int, b: int, facing_deg: float = 30, tilt_deg: float = 15) -> bool:
+def alike(  # noqa: PLR0917 - two roofs and three limits
+    all_roofs: Members, a: int, b: int, facing_deg: float = 30, tilt_deg: float = 15, flat_deg: float = 10
+) -> bool:
     tilt, facing = all_roofs.numbers["tilt_deg"], all_roofs.numbers["azimuth_deg"]
     turned = abs((facing[a] - facing[b] + 180) % 360 - 180)
-    return bool((turned <= facing_deg or max(tilt[a], tilt[b]) <= 10) and abs(tilt[a] - tilt[b]) <= tilt_deg)
+    return bool((turned <= facing_deg or max(tilt[a], tilt[b]) <= flat_deg) and abs(tilt[a] - tilt[b]) <= tilt_deg)
 
 
 def distances_slowly(all_roofs: Members, here: int, radius_km: float, *, facing: bool) -> dict[int, float]:
@@ -101,13 +103,26 @@ def test_siblings_are_the_others_of_the_site_and_twins_those_on_the_same_plane(s
         chosen = [other for other in beside[here].tolist() if other >= 0]
         assert len(set(chosen)) == len(chosen) == min(SIBLINGS, len(others))
         assert set(chosen) <= others
-        assert {o for o in faced[here].tolist() if o >= 0} == {o for o in chosen if alike(all_roofs, here, o, 15, 5)}
+        assert {o for o in faced[here].tolist() if o >= 0} == {o for o in chosen if alike(all_roofs, here, o, 15, 5, 0)}
 
 
 def test_an_inverter_with_half_its_strings_on_the_other_slope_is_nobodys_twin() -> None:
     split: dict[str, object] = {"site": "škola", "strings": 2.0, "string2_plane": 2.0}
     rows = [roof(0, 49.5, 15.5, site="škola", strings=2.0), *(roof(n, 49.5, 15.5, **split) for n in (1, 2))]
     assert [row[row >= 0].tolist() for row in twins(members(rows))] == [[], [2], [1]]
+
+
+def test_a_gable_is_compared_with_flat_roofs_and_not_with_those_of_its_first_slope() -> None:
+    gable, other = (roof(n, 49.5, 15.5 + n / 100, strings=2.0, string2_plane=2.0) for n in (0, 1))
+    flat, south = roof(2, 49.5, 15.52, tilt_deg=5.0, azimuth_deg=90.0), roof(3, 49.5, 15.53)
+    found = peers(members([gable, other, flat, south]))
+    assert [row[row >= 0].tolist() for row in found] == [[1, 2], [0, 2], [1, 0], []]
+
+
+def test_inverters_are_twins_only_if_all_their_planes_are() -> None:
+    split: dict[str, object] = {"site": "škola", "strings": 2.0, "string2_plane": 2.0}
+    rows = [roof(0, 49.5, 15.5, **split), roof(1, 49.5, 15.5, **split, plane2_azimuth_deg=90.0)]
+    assert (twins(members(rows)) == -1).all()
 
 
 def test_no_roof_is_compared_beyond_25_km_or_with_another_direction() -> None:

@@ -17,12 +17,14 @@ from rules.estate import Estate
 from rules.photovoltaics.clear import (
     HOUR_MS,
     STEPS,
+    TURNS_DEG,
     ClearTable,
     Light,
     Roofs,
     clear_light,
     measured_power_w,
     power_w,
+    resultant,
 )
 from rules.photovoltaics.plane import ALBEDO, on_plane
 from rules.photovoltaics.power import (
@@ -59,6 +61,8 @@ def roofs(count: int, seed: int = 7, **given: float) -> Roofs:
         "altitude_m": random.uniform(150, 1000, count),
         "tilt_deg": planes[:, 0],
         "facing_deg": planes[:, 1],
+        "other_tilt_deg": planes[:, :1].repeat(3, axis=1),
+        "other_facing_deg": planes[:, 1:] + TURNS_DEG[1:],
         "shares": np.eye(1, 4).repeat(count, axis=0),
         "open_rack": (np.arange(count) % 2).astype(np.float64),
         "peak_w": np.full(count, PEAK_W),
@@ -294,7 +298,11 @@ def test_no_light_comes_from_below_the_plane() -> None:
 
 
 def on_planes(**metadata: float) -> Roofs:
-    row = AssetRow(
+    return Roofs.of(Estate.of(1, [asset(**metadata)]).members["solar"])
+
+
+def asset(**metadata: float) -> AssetRow:
+    return AssetRow(
         asset_id=1,
         municipality_id=1,
         kind="solar",
@@ -309,7 +317,6 @@ def on_planes(**metadata: float) -> Roofs:
             **metadata,
         },
     )
-    return Roofs.of(Estate.of(1, [row]).members["solar"])
 
 
 @pytest.mark.parametrize(
@@ -346,3 +353,27 @@ def test_a_roof_with_two_slopes_gets_the_mean_of_two_roofs() -> None:
         assert light.cells[0] == pytest.approx((one.cells[0] + other.cells[0]) / 2)
         assert light.modules[0] == pytest.approx((one.plane[0] + other.plane[0]) / 2)
         assert light.plane[0] == one.plane[0]  # the sensor lies on the first
+
+
+def test_a_plane_that_is_told_is_taken_as_it_is() -> None:
+    both = on_planes(strings=2.0, string2_plane=2.0, plane2_tilt_deg=15.0, plane2_azimuth_deg=200.0)
+    east, south = on_planes(), on_planes(tilt_deg=15.0, azimuth_deg=200.0)
+    noon = np.array([YEAR_MS + 160 * DAY_MS + 11 * HOUR_MS])
+    light, one, other = (clear_light(roof, noon) for roof in (both, east, south))
+    assert light.modules[0] == pytest.approx((one.plane[0] + other.plane[0]) / 2)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tilt", "facing"),
+    [
+        ({}, 35.0, 90.0),
+        ({"strings": 2.0, "string2_plane": 2.0}, 0.0, None),
+        ({"strings": 3.0, "string3_plane": 2.0}, 13.1, 90.0),
+        ({"strings": 2.0, "string2_plane": 2.0, "plane2_azimuth_deg": 180.0}, 26.3, 135.0),
+    ],
+)
+def test_one_plane_stands_for_all_of_a_roof(metadata: dict[str, float], tilt: float, facing: float | None) -> None:
+    known = {"tilt_deg": 35.0, "azimuth_deg": 90.0, **metadata}
+    found = resultant(Estate.of(1, [asset(**known)]).members["solar"].numbers)
+    assert found[0][0] == pytest.approx(tilt, abs=0.1)
+    assert facing is None or found[1][0] == pytest.approx(facing, abs=0.1)

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 
@@ -348,6 +349,17 @@ def test_a_choice_is_a_list_of_none_scenario_causes_and_causes_at_targets() -> N
         assert fault.start_ms == BEGINS
     both = chosen("door_open, water", REGION, **given_)
     assert [f.cause for f in both] == ["door_open", "water"]
+
+
+def test_a_target_may_contain_commas() -> None:
+    lamp = next(i for d in REGION.devices for i in d.installed if i.asset.kind == "lamp")
+    named = replace(lamp, asset=replace(lamp.asset, label="Na Kopci 5, sloup 3"))
+    device = next(d for d in REGION.devices if lamp in d.installed)
+    renamed = replace(REGION, devices=(replace(device, installed=(named,)),))
+    for spec in ("lamp_out@Na Kopci 5, sloup 3,cycling", "none , lamp_out@Na Kopci 5, sloup 3 , cycling"):
+        found = chosen(spec, renamed, seed=1, start_ms=BEGINS, days=30)
+        assert found[0].name == "Na Kopci 5, sloup 3"
+        assert [f.cause for f in found] == ["lamp_out", "cycling"]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ from kraj.alerts import Scope
 from rules import catalogue
 from rules.correlation import causes
 from simulators.causes import CAUSES
+from simulators.company import Company
 from simulators.faults import one
-from simulators.labels import EQUIVALENTS, LINGERS_MS, NEEDS, SHOWS, Labels, Need, needs
+from simulators.labels import EQUIVALENTS, LINGERS_MS, NEEDS, SHOWS, Labels, Need, Witness, needs
 from simulators.physics.frame import DAY_MS, GRID_MS, Fault
+from simulators.physics.roofs import beside_open
 from simulators.physics.weather import Weather
 from simulators.region import region
+from simulators.score import estate
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 BUILT = region(1, 400)
@@ -26,12 +29,29 @@ SUMMER = int(datetime(2026, 6, 15, tzinfo=UTC).timestamp() * 1000)
 FAR = SUMMER + 1000 * DAY_MS
 
 
-def labels(end_ms: int = FAR, costly: dict[Fault, np.ndarray] | None = None) -> Labels:
-    return Labels(BUILT, WEATHER, ALL_NEEDS, end_ms, costly or {})
+COMPANY = Company.of(estate(BUILT), BUILT.assets, (), SUMMER - 60 * DAY_MS)
+
+
+def labels(
+    end_ms: int = FAR,
+    costly: dict[Fault, np.ndarray] | None = None,
+    lost: dict[Fault, dict[int, float]] | None = None,
+) -> Labels:
+    witness = Witness(costly_ms=costly or {}, lost=lost or {}, company=COMPANY)
+    return Labels(BUILT, WEATHER, ALL_NEEDS, end_ms, witness)
 
 
 def struck(cause: str, at_ms: int, hours: float) -> Fault:
     return one(cause, BUILT, 1, at_ms, hours=hours)
+
+
+COMPARED = ("partial_loss", "peer_underperformance", "shading", "irradiance_sensor")
+DAY = SUMMER // DAY_MS
+
+
+def with_peers() -> str:
+    """A roof with more than five peers."""
+    return max(COMPANY.peers, key=lambda key: len(COMPANY.peers[key]))
 
 
 def permanent_lamp(fault: Fault) -> Fault:
@@ -115,9 +135,10 @@ def test_a_slow_reporter_needs_longer() -> None:
 
 
 def test_shading_needs_clear_days_and_a_derating_that_it_cost_something() -> None:
-    long = struck("shading", SUMMER, 20 * 24)
+    long = replace(struck("shading", SUMMER, 20 * 24), targets=(with_peers(),))
     assert labels().of(long).excluded is None
-    assert labels().of(replace(long, end_ms=long.start_ms + 4 * DAY_MS)).excluded == "fewer than 5 clear days"
+    short = replace(long, end_ms=long.start_ms + 4 * DAY_MS)
+    assert labels().of(short).excluded == "fewer than 5 clear days with peers"
     derated = struck("voltage_derating", SUMMER, 48)
     assert labels().of(derated).excluded
     noon = SUMMER + 11 * HOUR_MS + np.arange(24) * GRID_MS
@@ -140,5 +161,57 @@ def test_a_label_names_the_scopes_that_the_rules_name() -> None:
 @pytest.mark.parametrize("cause", [name for name in CAUSES if name != "snow"])
 def test_every_cause_can_show_in_a_month_of_summer(cause: str) -> None:
     fault = struck(cause, SUMMER, 30 * 24)
+    if cause in COMPARED:
+        fault = replace(fault, targets=(with_peers(),))
     days = SUMMER + np.arange(30 * 288) * GRID_MS
-    assert labels(costly={fault: days}).of(fault).excluded is None
+    lost = dict.fromkeys(range(SUMMER // DAY_MS, SUMMER // DAY_MS + 30), 0.3)
+    assert labels(costly={fault: days}, lost={fault: lost}).of(fault).excluded is None
+
+
+def test_what_a_roof_lacks_shows_from_the_first_of_three_days_in_five_on_which_it_lacks_enough() -> None:
+    fault = replace(struck("peer_underperformance", SUMMER, 20 * 24), targets=(with_peers(),))
+    grown = {DAY + n: min(0.04 * n, 0.4) for n in range(20)}
+    label = labels(lost={fault: grown}).of(fault)
+    assert label.excluded is None
+    assert label.shows_ms >= (DAY + 4) * DAY_MS
+    assert labels(lost={fault: dict.fromkeys(grown, 0.14)}).of(fault).excluded
+    seldom = {DAY + n: 0.4 if n % 4 == 0 else 0.0 for n in range(20)}
+    assert labels(lost={fault: seldom}).of(fault).excluded
+
+
+def test_a_roof_without_five_peers_or_a_twin_lacks_nothing_that_anybody_could_tell() -> None:
+    alone = next(key for key in COMPANY.peers if len(COMPANY.peers[key]) < 5 and not COMPANY.twins[key])
+    for cause in ("partial_loss", "peer_underperformance"):
+        fault = replace(struck(cause, SUMMER, 20 * 24), targets=(alone,))
+        lost = {DAY + n: 0.3 for n in range(20)}
+        assert labels(lost={fault: lost}).of(fault).excluded == "too little, too dark or nobody to compare with"
+    shaded = replace(struck("shading", SUMMER, 20 * 24), targets=(alone,))
+    assert labels().of(shaded).excluded == "fewer than 5 clear days with peers"
+
+
+@pytest.mark.parametrize(("plane", "compared"), [(1, True), (2, False)])
+def test_an_open_string_alone_on_its_plane_has_none_to_be_compared_with(plane: int, compared: bool) -> None:
+    roof = next(a for a in BUILT.assets if a.kind == "solar" and a.number("strings") == 2)
+    split = replace(roof, metadata={**roof.metadata, "string2_plane": plane})
+    assert beside_open(split, 1, 1.0) is compared
+    assert not beside_open(split, 1, 2.0)
+
+
+@pytest.mark.parametrize(("kind_of_outage", "waits"), [("feeder_outage", True), ("door_open", False)])
+def test_a_lamp_that_breaks_during_an_outage_shows_when_it_has_power_again(kind_of_outage: str, waits: bool) -> None:
+    night = WINTER + 18 * HOUR_MS
+    broken = permanent_lamp(struck("lamp_out", night, 40))
+    outage = replace(broken, cause=kind_of_outage, start_ms=night - HOUR_MS, end_ms=night + 3 * HOUR_MS)
+    witness = Witness(costly_ms={}, lost={}, company=COMPANY)
+    found = Labels(BUILT, WEATHER, ALL_NEEDS, FAR, witness, [broken, outage]).of(broken)
+    assert found.excluded is None
+    assert found.shows_ms - night == (3 * HOUR_MS + 10 * MINUTE_MS if waits else 0)
+
+
+def test_latency_of_a_slow_device_begins_when_its_reports_could_have_come() -> None:
+    night = WINTER + 18 * HOUR_MS
+    quick = permanent_lamp(struck("lamp_out", night, 40))
+    slow = next(a for a in BUILT.assets if a.kind == "lamp" and a.number("report_interval_s") == 900)
+    found = labels().of(replace(quick, targets=(slow.key,), municipality=slow.municipality, name=slow.label))
+    assert labels().of(quick).shows_ms == night
+    assert found.shows_ms - night == 2 * (900 - 300) * 1000

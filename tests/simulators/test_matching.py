@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from kraj.alerts import AlertChange, Scope, Severity, Step
 from simulators.matching import Alert, Diary, Label, Matching, match
 
@@ -186,3 +188,36 @@ def test_what_is_recorded_late_is_marked() -> None:
     diary = Diary()
     diary.write([change(Step.RECORDED, 1)], 9 * HOUR_MS)
     assert diary.alerts["k"].recorded
+
+
+SITE = Scope(type="site", name="Hala", municipality_id=1)
+
+
+@pytest.mark.parametrize(
+    ("cause", "verdict", "detects"),
+    [
+        ("site_outage", "power", True),
+        ("site_outage", "communication", False),
+        ("site_outage", None, False),
+        ("site_silent", "power", False),
+        ("site_silent", "communication", True),
+        ("site_silent", None, True),
+    ],
+)
+def test_a_silence_tells_of_an_outage_by_its_verdict_alone(cause: str, verdict: str | None, detects: bool) -> None:
+    told = alert("site_silent", SITE)
+    told.verdict, told.ended_ms = verdict, None if verdict is None else 14 * HOUR_MS
+    (found,) = put([label(cause, SITE)], [told]).found
+    assert found.detected == detects
+    assert found.surplus == (() if detects else (told,))
+    if detects:  # an outage is known when the verdict is
+        assert found.latency_s == (4 * 3600 if cause == "site_outage" else 31 * 60)
+
+
+def test_a_verdict_is_read_when_it_is_said() -> None:
+    diary = Diary()
+    opened = AlertChange(
+        key="k", step=Step.OPENED, at_ms=1, rule="site_silent", scope=SITE, severity=Severity.MINOR, since_ms=1
+    )
+    diary.write([opened, replace(opened, step=Step.CHANGED, at_ms=5, evidence={"verdict": "power"})], 9)
+    assert (diary.alerts["k"].verdict, diary.alerts["k"].ended_ms) == ("power", 9)

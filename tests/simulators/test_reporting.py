@@ -116,7 +116,7 @@ def test_without_power_there_is_silence_and_then_a_report_at_once() -> None:
     plan = found.plan(START_MS)
     assert plan.switching.up.tolist() == [False, True] * 20
     lost, speaks = plan.switching.ts_ms[::2] - START_MS, plan.switching.ts_ms[1::2] - START_MS
-    assert (lost == gone).all()
+    assert (lost - gone == found.crew.gasp_ms).all()
     assert (speaks - back == found.crew.boot_ms).all()
     for n in range(20):
         times = reports(found, plan, n)
@@ -193,16 +193,18 @@ def test_any_course_of_power_agrees_with_a_slow_walk_along_the_minutes(data: st.
     found = reporter(Scripted((), power=power), 3)
     plan = found.plan(START_MS)
     for n in range(3):
-        twin = _walk(power, int(found.crew.second_ms[n]), int(found.crew.minute[n]), int(found.crew.boot_ms[n]))
+        twin = _walk(power, found.crew, n)
         assert reports(found, plan, n).tolist() == twin
 
 
-def _walk(power: Course, second_ms: int, minute: int, boot_ms: int) -> list[int]:
-    """Reports of a lit lamp that loses power now and then, at whole seconds."""
+def _walk(power: Course, crew: Crew, n: int) -> list[int]:
+    """Reports of a lit lamp that loses power now and then, at whole seconds; some report once more when they do."""
+    second_ms, minute, boot_ms, gasp_ms = (int(c[n]) for c in (crew.second_ms, crew.minute, crew.boot_ms, crew.gasp_ms))
     seconds = np.arange(86_401) * 1000
     on = (power(np.zeros(len(seconds), np.intp), START_MS + seconds) > 0).tolist()
     out: list[int] = []
     speaks = 0 if on[0] else None
+    dies: int | None = None
     greeted = True
     asked = 0
     for m in range(1440):
@@ -210,13 +212,27 @@ def _walk(power: Course, second_ms: int, minute: int, boot_ms: int) -> list[int]
         while asked < now // 1000:
             asked += 1
             if on[asked] and not on[asked - 1]:
-                speaks, greeted = asked * 1000 + boot_ms, False
-            if not on[asked]:
-                speaks = None
+                speaks, greeted, dies = asked * 1000 + boot_ms, False, None
+            if not on[asked] and on[asked - 1]:
+                dies, greeted = asked * 1000 + gasp_ms, not gasp_ms
+        if dies is not None and now >= dies:
+            speaks = None
         if speaks is not None and now >= speaks and (m % 5 == minute or not greeted):
             out.append(now)
             greeted = True
     return out
+
+
+def test_a_controller_with_a_capacitor_tells_of_the_loss_within_a_minute() -> None:
+    gone = 3 * HOUR_MS + 200_000
+    found = reporter(Scripted((), power=between(gone, DAY_MS, 0, 1)), 20)
+    plan = found.plan(START_MS)
+    after = [reports(found, plan, n) for n in range(20)]
+    gasps = [times[times >= gone] for times in after]
+    assert 0 < sum(len(times) for times in gasps) < 20
+    for times, gasp_ms in zip(gasps, found.crew.gasp_ms.tolist(), strict=True):
+        assert len(times) == (gasp_ms > 0)
+        assert (times < gone + MINUTE_MS).all()
 
 
 def test_habits_name_metrics_that_exist_and_noticing_knows_its_deadbands() -> None:

@@ -10,6 +10,7 @@ from rules.inputs import tracked
 from rules.inputs.solar.light import FLAT_S, table
 from rules.inputs.solar.memory import Field, Memory
 from rules.layer import Form, Input, Layer
+from rules.peers import PEERS_LEAST
 
 ZERO_PCT = 0.5
 """Of the rating (solar.md, zero_output)."""
@@ -125,9 +126,12 @@ def _dark_around(layer: Layer) -> Floats:
 
 
 def _unwitnessed(layer: Layer) -> Floats:
-    """Whether nothing tells a dark day from a fault: no peers, no siblings at work, no sensor, no sudden fall."""
+    """Whether nothing tells a dark day from a fault: no peers, no siblings at work, no sensor, no sudden fall.
+
+    A reading that comes too late for its neighbours to be looked at has not been without them.
+    """
     told = (
-        ~np.isnan(layer.column("peer_output_pct"))
+        ~(layer.column("peers_reporting") < PEERS_LEAST)
         | (layer.column("peers_producing") >= PRODUCING_LEAST)
         | (layer.column("sibling_output_pct") > ALIVE_PCT)
         | (layer.column("irradiance_w_per_m2") > LIGHT_W_PER_M2)

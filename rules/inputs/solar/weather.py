@@ -6,6 +6,7 @@ from kraj.metrics import Title
 from kraj.readings import Floats
 from kraj.units import Unit
 from rules.inputs import tracked
+from rules.inputs.solar.light import table
 from rules.inputs.solar.memory import Field, Memory
 from rules.inputs.solar.neighbours import Around, seen
 from rules.layer import Form, Input, Layer
@@ -17,6 +18,11 @@ THAWED_DEGC = 5.0
 say nothing about others."""
 COVERED_INDEX = 0.03
 """Of clear-sky power: two centimetres of snow let less through, and the darkest overcast of a winter more (0.05)."""
+WAKES_PCT, DARKEST = 1.0, 0.05
+"""Of the rating: below, an inverter may sleep, and gives nothing under the darkest overcast (that share of clear-sky
+light) as it does under snow. So nobody sees snow where a clear sky would not give ``WAKES_PCT / DARKEST``, a fifth of
+the rating: at dawn and dusk, and on roofs that the winter's sun hardly reaches. Else each dusk of a winter would excuse
+a dead inverter for three more days."""
 LOW_INDEX = 0.1
 """Peers may have lost some of theirs; and where snow has been seen, it lies until there is more than that."""
 DULL_W_PER_M2 = (8.0, 60.0)
@@ -38,7 +44,9 @@ def track(layer: Layer, memory: Memory) -> None:
     own, around = layer.column("irradiance_w_per_m2"), seen(layer, Around.LIGHT_W_PER_M2)
     light = np.where(np.isnan(own), around, own)
     dull = (light > DULL_W_PER_M2[0]) & (light < DULL_W_PER_M2[1])
-    comes = (index < COVERED_INDEX) & (module < COLD_DEGC) & (others < LOW_INDEX) & ~dull
+    rated = table(layer).roofs.rated_w[layer.slots]
+    day = layer.column("clear_power_w") * DARKEST >= rated * WAKES_PCT / 100
+    comes = (index < COVERED_INDEX) & (module < COLD_DEGC) & (others < LOW_INDEX) & ~dull & day
     memory.where(comes, Field.SNOW_MS, ts)
     memory.where((index >= 2 * LOW_INDEX) | (layer.column("module_temp_degc") > THAWED_DEGC), Field.SNOW_MS, np.nan)
     lies = low & (ts - memory[Field.SNOW_MS] <= STAYS_MS)

@@ -304,6 +304,37 @@ def test_a_blow_alone_or_an_old_lean_alone_is_nothing(shock: float, tilt: float)
     assert street.raised() == []
 
 
+@pytest.mark.parametrize(("uptime_s", "raised"), [(1200.0, True), (5.0e6, False)])
+def test_a_pole_felled_while_its_lamp_had_no_power_is_found_at_dusk(uptime_s: float, raised: bool) -> None:
+    """Nobody felt the blow; with power all the while it would have been felt."""
+    street = Street()
+    street.read("L1", NIGHT - 10 * HOUR_MS, lamp(100, tilt_deg=0.7))
+    for ts in every(NIGHT, NIGHT + 10 * MINUTE_MS):
+        street.read("L1", ts, lamp(100, tilt_deg=24, uptime_s=uptime_s))
+    assert [rule for rule, _ in street.raised()] == ["knock_down"] * raised
+
+
+def test_a_lamp_that_takes_more_than_it_should_is_no_question_of_dimming() -> None:
+    """At 60 % it happens to take what full light would, and its driver says that it dims."""
+    street = Street()
+    for ts in every(NIGHT, NIGHT + 2 * HOUR_MS):
+        street.read("L1", ts, lamp(60))
+    for ts in every(NIGHT + 2 * HOUR_MS + MINUTE_MS, NIGHT + 4 * HOUR_MS):
+        street.read("L1", ts, lamp(60, share=60 / (9 + 51 * 50 / 90)))
+    assert street.raised() == []
+
+
+@pytest.mark.parametrize("starts", [900.0, 901.0])
+def test_a_lamp_that_was_lit_between_two_dark_reports_is_not_out(starts: float) -> None:
+    """The report from when it burned was lost; the counter of its starts was not."""
+    street = Street()
+    lit_since(street)
+    street.read("L1", NIGHT + 5 * MINUTE_MS, lamp(100, power_w=0.8))
+    for minute in (15, 16):
+        street.read("L1", NIGHT + minute * MINUTE_MS, lamp(100, power_w=0.8, lamp_starts=starts))
+    assert street.raised() == ([("lamp_out", "L1")] if starts == 900.0 else [])
+
+
 def test_a_lamp_past_its_life_is_planned() -> None:
     street = Street({"L1": {"lifetime_l80_s": 100_000 * 3600.0}})
     street.read("L1", NIGHT, lamp(100, lamp_on_time_s=99_999 * 3600.0))

@@ -234,6 +234,15 @@ def test_two_dark_lamps_of_a_village_are_told_from_the_cabinet() -> None:
     assert street.open() == set()
 
 
+def test_a_village_that_is_dark_as_a_whole_has_not_lost_some_lamps() -> None:
+    street = Street({}, {"R1": VILLAGE})
+    for number in range(8):
+        village_night(street, number, 3200.0)
+    for number in (8, 9, 10):
+        village_night(street, number, 20.0)
+    assert "lamps_dark" not in {rule for rule, _ in street.raised()}
+
+
 def test_one_dark_lamp_of_a_village_drowns_in_its_nights() -> None:
     street = Street({}, {"R1": VILLAGE})
     for number in range(7):

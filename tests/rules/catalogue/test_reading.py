@@ -139,6 +139,10 @@ def test_durations(written: str, seconds: float) -> None:
         (f"[dim]\n{KEYS}bring = {{ cs = 'x' }}", "dim.bring: found a table, expected a text, or"),
         (f"[dim]\n{KEYS}bring = {{ cs = 'x', en = 'x', de = 'x' }}", "dim.bring: found a table"),
         (f"[dim]\n{KEYS}bring = {{ cs = 'x', en = 3 }}", "dim.bring: found the number 3, expected a text"),
+        (
+            f"[dim]\n{KEYS}quick = true",
+            'dim.quick: found quick in a rule per reading, expected quick only with per = "time"',
+        ),
         (f"[dim]\n{KEYS}bring = ''", "dim.bring: found '', expected a text"),
         (f"[dim]\n{KEYS}bring = '{'x' * 700}'", "dim.bring: found a text of 700 characters, expected at most 600"),
         (f"[dim]\n{KEYS}".replace('"lamp"', '"lampa"'), "dim.kind: found 'lampa', expected .*did you mean 'lamp'"),

@@ -118,7 +118,7 @@ def test_shade_from_one_direction_is_told_as_such_after_five_clear_days(roofs: R
 def test_a_sensor_a_quarter_too_high_is_told_after_three_clear_days(roofs: Roofs) -> None:
     assert roofs.raised(SENSOR_OFF) == ["irradiance_sensor"]
     assert told_on(roofs, "irradiance_sensor", SENSOR_OFF) == 11
-    assert roofs.first("irradiance_sensor", SENSOR_OFF).evidence["sensor_deviation_pct"] == pytest.approx(25, abs=3)
+    assert roofs.first("irradiance_sensor", SENSOR_OFF).evidence["sensor_deviation_pct"] == pytest.approx(25, abs=4)
 
 
 def test_a_sensor_that_stands_still_or_sees_light_by_night_is_told_the_next_day(roofs: Roofs) -> None:

@@ -25,6 +25,7 @@ from tests.rules.catalogue.roofs import (
     overcast,
     roof,
     said,
+    silent,
     street,
 )
 
@@ -124,6 +125,20 @@ def test_an_abrupt_fall_is_witness_enough_for_a_lonely_roof() -> None:
     assert minutes(roofs.first("zero_output").ts_ms, NOON) == 30
 
 
+def test_what_a_backlog_tells_of_an_abrupt_fall_is_no_fault_of_a_roof_that_has_peers() -> None:
+    # Nobody looks back at what they did then: it may have been a storm.
+    fell = dead(NOON, NOON + 2 * HOUR_MS)
+    roofs = Roofs(street(8), clear, silent(NOON, NOON + 2 * HOUR_MS)).run(at(5, 10, 9), NOON + 2 * HOUR_MS)
+    for ts in range(NOON, NOON + 2 * HOUR_MS, 5 * MINUTE_MS):
+        columns = roofs.columns(ts)
+        fell(ts, columns)
+        late = roofs.readings(ts, columns).take(np.arange(9) == 0)
+        roofs.changes += roofs.observer.step([late], [], NOON + 2 * HOUR_MS)
+        roofs.observer.commit()
+    roofs.run(NOON + 2 * HOUR_MS, NOON + 3 * HOUR_MS)
+    assert "zero_output" not in roofs.raised()
+
+
 def test_it_is_over_when_it_produces_and_tells_what_was_lost() -> None:
     roofs = Roofs(street(8), clear, dead(NOON, NOON + 2 * HOUR_MS)).run(at(5, 10, 9), at(5, 10, 15))
     cleared = roofs.first("zero_output", raised=False)
@@ -191,14 +206,11 @@ def test_four_peers_are_no_verdict() -> None:
 
 
 def test_peers_that_are_not_heard_of_any_more_are_no_witnesses() -> None:
-    def silent(ts_ms: int, columns: Columns) -> None:
-        if ts_ms >= NOON - HOUR_MS:
-            columns["power_w"][1:] = np.inf
-
     def darker(ts_ms: int) -> float:
         return max(0.0, min(0.9, (NOON - ts_ms) / (3 * HOUR_MS)))
 
-    roofs = Roofs(street(8), darker, silent).run(at(5, 10, 6), at(5, 10, 13))
+    gone = silent(NOON - HOUR_MS, numbers=slice(1, None))
+    roofs = Roofs(street(8), darker, gone).run(at(5, 10, 6), at(5, 10, 13))
     assert "zero_output" not in roofs.raised()
 
 

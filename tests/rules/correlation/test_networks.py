@@ -150,6 +150,18 @@ def test_cabinets_behind_the_same_silent_gateway_prove_nothing() -> None:
     assert stage.ledger.rules_told() == ["gateway_silent"]
 
 
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_cabinet_that_speaks_through_the_gateway_shows_that_it_lives(speaks: bool) -> None:
+    """By day no meter tells a dark feeder from a silent one; its cabinet behind the same gateway does."""
+    town = Town(lamps=20, gateway="gw")
+    lamps_only = [r for r in town.rows() if r.kind == "lamp"]
+    stage = Stage(Estate.of(1, [*lamps_only, asset(1, "cabinet", "R1", supply_area="A", gateway="gw")]))
+    silent = [] if speaks else [raised("cabinet_dark", 1, 0.5)]
+    stage.step(0, *all_of("lamp_dark", town.feeder(), 0), *silent)
+    stage.tick(60, every=1)
+    assert stage.ledger.rules_told() == ["feeder_outage" if speaks else "gateway_silent"]
+
+
 def test_afterwards_the_boot_tells_communication_from_power() -> None:
     town = Town(lamps=4)
     stage = Stage(town.estate())

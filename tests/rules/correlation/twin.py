@@ -272,7 +272,8 @@ class Twin(PlainTown):
             return
         new = Candidate(cause.name, group, None, windows[0])
         parent = self.parent(new, now)
-        if (parent and self.causes[parent.name].network) or self.shadowed(cause, lost):
+        silent = parent is not None and self.causes[parent.name].network
+        if silent or (cause.network and self.witnessed(cause, lost)) or self.shadowed(cause, lost):
             return
         confirmed = parent is not None and self.causes[parent.name].symptoms & cause.silence
         if not confirmed and self.unproven(cause, group, lost):
@@ -330,9 +331,19 @@ class Twin(PlainTown):
             if network.network and not any(self.power_gone(a, network) for a in lost):
                 for group in {g for a in lost for g in self.above(a, network.group)}:
                     silent, members = self.suffering(network, group)
-                    if len(silent) >= network.needs(members) and 2 * len(silent.keys() & lost.keys()) > len(lost):
+                    shared = len(silent.keys() & lost.keys())
+                    enough = len(silent) >= network.needs(members) and not self.witnessed(network, silent)
+                    if enough and 2 * shared > len(lost):
                         return True
         return False
+
+    def witnessed(self, network: Cause, lost: Mapping[int, object]) -> bool:
+        fed = 0
+        for asset in lost:
+            group = self.group(asset, "cabinet")
+            cabinets = self.members(group, ("cabinet",)) if group else []
+            fed += any(c not in lost and self.same_network(network, asset, c) for c in cabinets)
+        return 2 * fed > len(lost)
 
     def time(self, now: int) -> None:
         """What this moment brings by itself."""

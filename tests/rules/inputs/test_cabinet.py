@@ -12,6 +12,7 @@ from tests.rules.inputs.layers import Bench
 from tests.rules.street import CABINET, HOUR_MS, MINUTE_MS, at, cabinet
 
 NIGHT = at("2026-11-20 18:00")
+DAWN = at("2026-11-20 07:00")
 UNKNOWN = float("nan")
 
 
@@ -168,6 +169,25 @@ def test_a_switched_circuit_is_due_while_its_contactor_is_closed(
 ) -> None:
     found = circuit.due(lamp_bench(contactor, changed_min, heard_min).at(NIGHT)).tolist()
     assert found == pytest.approx([1.0, due, 1.0, UNKNOWN], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("moment", "spoke_min", "due"),
+    [
+        (DAWN, 3, UNKNOWN),  # the lamp went a minute ago, and its cabinet may be about to say why
+        (DAWN, 0.5, 1.0),
+        (NIGHT, 3, 1.0),
+    ],
+)
+def test_at_dawn_the_cabinet_is_asked_before_a_silent_lamp_counts(moment: int, spoke_min: float, due: float) -> None:
+    bench = lamp_bench(1.0, 600, 1)
+    for state in bench.states.values():
+        health.heard_ms(state)[:] = moment - int(spoke_min * MINUTE_MS)
+    health.newest_ms(bench.states["cabinet"])[:] = moment - int(spoke_min * MINUTE_MS)
+    bench.states["cabinet"].array("contactor_ms", dtype=np.int64, fill=0)[:] = moment - 600 * MINUTE_MS
+    bench.states["lamp"].array("online")[:] = 0.0
+    health.offline_ms(bench.states["lamp"])[:] = moment - MINUTE_MS
+    assert circuit.due(bench.at(moment)).tolist() == pytest.approx([1.0, due, 1.0, UNKNOWN], nan_ok=True)
 
 
 @pytest.mark.parametrize(("silent_min", "lost"), [(3, 1.0), (7, 1.0), (20, 0.0)])

@@ -33,6 +33,7 @@ SNAPSHOTS = st.fixed_dictionaries(
         "supply_losses": mostly(st.sampled_from([3.0, 4.0])),
         "uptime_s": mostly(st.sampled_from([100.0, 4000.0, 5.0e6])),
         "shock_g": mostly(st.sampled_from([0.1, 2.5])),
+        "tilt_deg": mostly(st.sampled_from([0.5, 1.4, 6.0, 12.0])),
         "level_measured_pct": mostly(st.sampled_from([0.0, 60.0, 85.0])),
         "gear_temp_degc": mostly(st.sampled_from([20.0, 82.0])),
         "failure_flags": mostly(st.sampled_from([0.0, 3.0, 16.0, 1024.0])),

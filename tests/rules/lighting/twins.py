@@ -46,15 +46,23 @@ class LampTwin:
     rated: float = 0.0
     replaced: bool = False
     learnt_hour: int = 0
+    beat_s: float = UNKNOWN
+    tilt: float = UNKNOWN
 
     def read(self, ts_ms: int, now: Snapshot) -> None:
         gap = UNKNOWN if self.last_ms is None else (ts_ms - self.last_ms) / 1000
         returned = self._supply(of(now, "voltage_v"))
-        self._switch(ts_ms, gap, now, returned=returned)
+        due_s = 300.0 if of(now, "level_commanded_pct") > 0 else 3600.0
+        missing = gap > 1.5 * (due_s if isnan(self.beat_s) else self.beat_s)
+        self.beat_s = due_s
+        self._switch(ts_ms, gap, now, returned=returned, missing=missing)
         self._voltage(ts_ms, gap, of(now, "voltage_v"))
         self._learn(ts_ms, now)
-        if of(now, "shock_g") > 2:
+        tilt = of(now, "tilt_deg")
+        if of(now, "shock_g") > 2 or (tilt - self.tilt > 5 and of(now, "uptime_s") < gap):
             self.shock_ms = ts_ms
+        if not isnan(tilt) and not abs(tilt - self.tilt) <= 1:
+            self.tilt = tilt
         flags = 0 if isnan(of(now, "failure_flags")) else int(now["failure_flags"])
         if of(now, "gear_temp_degc") > 80 or flags & (1 << 4 | 1 << 5 | 1 << 9 | 1 << 10):
             self.hot_ms = ts_ms
@@ -84,12 +92,13 @@ class LampTwin:
         step = 100 * (expected - self.expected(self.level_before)) / full
         stepped = self.level_before > 0 and abs(step) > 10
         still = stepped and abs(power - self.power_before) <= max(2, 0.05 * power)
+        at_full, silent = abs(power - full) <= 0.05 * full, all(isnan(points) for points in told)
         went = stepped and 100 * (power - self.power_before) / full / step >= 0.5
         return {
             "burning": float(level >= 10 and power >= max(3, 0.2 * expected)),
             "level_off_points": level_off,
             "power_off_points": off,
-            "power_stuck_points": off if off > 10 and (still or abs(power - full) <= 0.05 * full) else 0.0,
+            "power_stuck_points": off if off > 10 and (still or (at_full and silent)) else 0.0,
             "follows_dimming": float(level > 0 and went and off <= 10 and level_off <= 10),
             "power_factor_min": (0.9 if self.known["power_rated_w"] > 25 else 0.7) - 0.4 * ((100 - level) / 90) ** 2,
         }
@@ -100,14 +109,14 @@ class LampTwin:
         was, self.gone = self.gone, volts < 50
         return was and not self.gone
 
-    def _switch(self, ts_ms: int, gap: float, now: Snapshot, *, returned: bool) -> None:
+    def _switch(self, ts_ms: int, gap: float, now: Snapshot, *, returned: bool, missing: bool) -> None:
         names = ("level_commanded_pct", "level_effective_pct", "lamp_starts", "supply_losses")
         before = {name: self.seen.get(name, UNKNOWN) for name in names}
         level, effective, starts, losses = (of(now, name) for name in names)
         was_level, was_effective, was_starts, was_losses = before.values()
         burns = of(now, "power_w") >= max(3, 0.1 * self.known["power_rated_w"])
         new_level = not isnan(level) and (isnan(was_level) or abs(level - was_level) > 0.5)
-        if new_level or abs(effective - was_effective) > 2 or (starts > was_starts and burns):
+        if new_level or abs(effective - was_effective) > 2 or (starts > was_starts and (burns or missing)):
             self.switched_ms = ts_ms
         if returned or losses > was_losses:
             self.switched_ms = ts_ms

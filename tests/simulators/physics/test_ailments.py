@@ -7,6 +7,7 @@ from kraj.kinds.solar import EVENTS, STATES, THROTTLES
 from simulators.physics.ailments import SIZES, snow_faults
 from simulators.physics.frame import DAY_MS, Effects, Floats, Ints, Mask
 from simulators.physics.roofs import has_sensor
+from simulators.physics.solar import BATTERY_MS
 from simulators.physics.weather import Weather
 from tests.simulators.physics.rooftop import (
     HOUR_MS,
@@ -204,8 +205,11 @@ def test_sensors_fade_stand_still_or_shine_at_night() -> None:
 def test_without_grid_the_controller_is_silent_and_starts_anew() -> None:
     roofs = model(FLEET)
     roofs.prepare(CLEAR, Effects.of([fault("site_outage", SENSING, FROM, TO)], FLEET))
-    rows, ts = np.zeros(3, np.intp), np.array([FROM - 1, FROM, TO])
+    rows, ts = np.zeros(3, np.intp), np.array([FROM - 1, FROM + BATTERY_MS, TO])
     assert roofs.powered(rows, ts).tolist() == [True, False, True]
+    assert roofs.powered(rows[:1], np.array([FROM + BATTERY_MS - 1])).all(), "by its battery it tells of the loss"
+    lost = roofs.at(rows[:1], np.array([FROM + 1]))["event_flags"].astype(int)
+    assert lost & 2 ** EVENTS.index("grid_disconnect")
     found = roofs.at(rows, np.array([FROM + 1, TO + 4 * MINUTE_MS, TO + 6 * MINUTE_MS]))
     assert found["l1_voltage_v"].tolist()[0] == 0
     assert found["power_w"][1] < 0 < found["power_w"][2], "the grid is watched for five minutes first"

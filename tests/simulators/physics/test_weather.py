@@ -253,7 +253,8 @@ def test_snow_lies_in_winter_longest_on_flat_roofs() -> None:
     assert 60 > days[0] > days[1] > days[2] > 3
     assert weather.snow_cm(np.array(10.0), JUNE + np.arange(90 * 24) * HOUR_MS).max() == 0
     spans = weather.snow_spans(YEAR_MS + 212 * DAY_MS, 365)
-    assert sum(to - start for start, to in spans) / DAY_MS == pytest.approx(days[1], rel=0.6)
+    lies = float((weather.snow_cm(np.array(25.0), hours) >= 0.15).mean() * 365)
+    assert days[1] < lies <= sum(to - start for start, to in spans) / DAY_MS < 1.2 * lies  # with gaps of some hours
     assert all(later[0] - before[1] >= 6 * HOUR_MS for before, later in itertools.pairwise(spans))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kraj.readings import DAY_MS, Floats
-from rules.inputs.solar.days import BASELINE_LEAST, SCATTER_MIN
+from rules.inputs.solar.days import ALIKE_SHARE, BASELINE_LEAST, NOISE, SCATTER_MIN, STANDS_OUT
 from rules.inputs.solar.rings import before, keep, push, recent
 from rules.inputs.solar.rings import median as median_of_rows
 from rules.layer import Layer
@@ -48,6 +48,14 @@ class Days:
         return layer
 
 
+def alike(ratios: list[float], skies: list[float], sky: float) -> list[float]:
+    """The slow twin: the known ratios of the third of the days whose sky was most like this one, fourteen at least."""
+    known = sorted((abs(s - sky), r) for s, r in zip(skies, ratios, strict=True) if not math.isnan(r))
+    asked = max(len(known) // ALIKE_SHARE, BASELINE_LEAST)
+    limit = known[min(asked, len(known)) - 1][0] if known else 0.0
+    return [r for far, r in known if far <= limit + 1e-7]  # kept in single precision
+
+
 indices = st.lists(st.floats(0.5, 1.1), min_size=30, max_size=30)
 
 
@@ -55,6 +63,7 @@ indices = st.lists(st.floats(0.5, 1.1), min_size=30, max_size=30)
 @given(indices, st.sets(st.integers(0, 29), max_size=12))
 def test_deviations_from_peers_and_twins_are_the_slow_twins(own: list[float], unknown: set[int]) -> None:
     days, peer_ratios, deviations, twin_ratios = Days(8, twins=2), list[float](), list[float](), list[float]()
+    skies = list[float]()
     for number, index in enumerate(own):
         others = 0.9 + 0.02 * math.sin(number)
         everybody = np.full(8, others)
@@ -71,9 +80,12 @@ def test_deviations_from_peers_and_twins_are_the_slow_twins(own: list[float], un
         }
         known = number not in unknown
         now_peer, now_twin = (index / others, index / 0.8) if known else (math.nan, math.nan)
-        past = [r for r in peer_ratios if not math.isnan(r)]
+        past = alike(peer_ratios, skies, others)
         usual = median(past) if len(past) >= BASELINE_LEAST else math.nan
-        deviations.append(100 * (now_peer / usual - 1))
+        off = 1.4826 * median(abs(r - usual) for r in past) / usual if past else math.nan
+        deviation = now_peer / usual - 1
+        told = deviation >= -NOISE or deviation < -STANDS_OUT * off
+        deviations.append(100 * deviation if told else math.nan)
         five = sorted(d for d in deviations[-5:] if not math.isnan(d))
         past_twin = [r for r in twin_ratios if not math.isnan(r)]
         usual_twin = median(past_twin) if len(past_twin) >= BASELINE_LEAST else math.nan
@@ -85,6 +97,7 @@ def test_deviations_from_peers_and_twins_are_the_slow_twins(own: list[float], un
             "sibling_deviation_sigmas": (now_twin - usual_twin) / sigma,
         }
         assert found == pytest.approx(expected, rel=1e-3, abs=1e-3, nan_ok=True)  # kept in single precision
+        skies.append(others)
         peer_ratios.append(now_peer)
         twin_ratios.append(now_twin)
 
@@ -214,3 +227,57 @@ def test_medians_of_rows_are_of_what_is_known(rows: list[list[float]], least: in
     known = [[value for value in row if not math.isnan(value)] for row in rows]
     expected = [median(row) if len(row) >= max(least, 1) else math.nan for row in known]
     assert median_of_rows(table, least).tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_what_is_usual_is_asked_of_days_under_such_a_sky() -> None:
+    days = Days(12)
+    for number in range(40):
+        grey = number % 2 == 0
+        index = np.full(12, 0.3 if grey else 0.9)
+        index[0] = 0.42 if grey else 0.9  # it lies flatter than its peers: under clouds it sees more of the sky
+        days.over(index).column("peer_deviation_pct")
+    assert days.over(0.9).column("peer_deviation_pct")[0] == pytest.approx(0, abs=1)
+    grey = np.full(12, 0.3)
+    grey[0] = 0.42
+    assert days.over(grey).column("peer_deviation_pct")[0] == pytest.approx(0, abs=1)
+    worse = np.full(12, 0.9)
+    worse[0] = 0.72
+    assert days.over(worse).column("peer_deviation_pct")[0] == pytest.approx(-20, abs=1)
+
+
+def test_no_grey_day_is_a_proof_by_itself() -> None:
+    index = np.full(12, 0.9)
+    index[0] = 0.4
+    assert settled().over(index).column("peer_deviation_sure_pct")[0] == pytest.approx(-55, abs=3)
+    assert np.isnan(settled().over(index * 0.3).column("peer_deviation_sure_pct")[0])
+
+
+def test_where_no_morning_was_dry_those_of_the_last_weeks_tell_what_is_usual() -> None:
+    days = Days()
+    for _ in range(BASELINE_LEAST):
+        assert np.isnan(days.over(0.2, isolation_morning_ohm=4e6).column("isolation_drop_pct")).all()
+    assert days.over(0.2, isolation_morning_ohm=1.2e6).column("isolation_drop_pct") == pytest.approx(70, abs=0.1)
+
+
+def test_a_sensor_is_off_only_if_its_own_roof_says_so_too() -> None:
+    def deviation(light: float, power: float) -> float:
+        """Of the sensor of roof 0 after three days, on which it saw and its roof gave so much of clear sky."""
+        days, found = Days(8), math.nan
+        for _ in range(3):
+            index, sensed = np.full(8, 0.9), np.full(8, 900.0)
+            index[0], sensed[0] = power, 1000 * light
+            layer = days.over(index, sensed_wh_per_m2=sensed, sensed_clear_wh_per_m2=1000.0)
+            found = float(layer.column("sensor_deviation_pct")[0])
+        return found
+
+    assert deviation(0.6, 0.9) == pytest.approx(33.3, abs=0.1)
+    assert deviation(0.6, 0.6) == pytest.approx(0, abs=0.1)  # clouds of its own
+    assert deviation(0.9, 0.6) == pytest.approx(0, abs=0.1)  # its roof lacks something
+
+
+def test_days_after_snow_compare_with_nothing() -> None:
+    days = settled()
+    assert np.isnan(days.over(0.9, snow_share=0.3).column("peer_deviation_pct")).all()
+    for _ in range(2):
+        assert np.isnan(days.over(0.9).column("peer_deviation_pct")).all()
+    assert not np.isnan(days.over(0.9).column("peer_deviation_pct")).any()

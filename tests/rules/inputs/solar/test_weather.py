@@ -13,6 +13,8 @@ from tests.rules.inputs.solar.series import START_MS, Series, roof
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 NOON_MS = START_MS + 200 * DAY_MS - 10 * MINUTE_MS
 """A day in late December."""
+DUSK_MS = NOON_MS + 230 * MINUTE_MS
+"""From here on a clear sky gives less than a fifth of the rating."""
 
 
 class Winter:
@@ -21,6 +23,7 @@ class Winter:
     def __init__(self) -> None:
         self.series = Series([roof(n) for n in range(8)])
         self.ts = NOON_MS
+        self.covered = False
 
     def hour(self, own: float, others: float, degc: float, *, days: float = 0) -> bool:
         """Readings for an hour; whether snow is suspected on roof 0 at its end."""
@@ -33,6 +36,7 @@ class Winter:
             clear = self.series.tick(ts).column("clear_power_w")
             layer = self.series.read(ts, {"power_w": index * clear, "module_temp_degc": degc})
         assert layer is not None
+        self.covered = bool(layer.column("snow_covered")[0] == 1)
         return bool(layer.column("snowed")[0] == 1)
 
 
@@ -103,3 +107,13 @@ def test_how_long_a_sensor_has_stood_still_is_the_slow_twins(values: list[float]
             reference, since = value, ts
         expected = math.nan if math.isnan(value) else (ts - since) / 1000
         assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_at_dusk_a_roof_that_sleeps_tells_of_no_snow() -> None:
+    winter = Winter()
+    winter.ts = DUSK_MS
+    assert not winter.hour(0.0, 0.0, -4)
+    assert not winter.covered
+    winter = Winter()
+    assert winter.hour(0.0, 0.0, -4)
+    assert winter.covered

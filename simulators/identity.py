@@ -1,0 +1,38 @@
+"""Who simulated devices are: a key and a certificate each, in a folder that only their maker can read."""
+
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+from kraj.errors import ConfigurationError
+
+ROOTS = "roots.pem"
+"""The roots by which all of them know the broker; ``NAME.pem`` is the key of a device with its certificates."""
+
+
+def contexts(folder: Path, names: Iterable[str]) -> dict[str, ssl.SSLContext]:
+    """Device name → TLS by its own certificate; the broker's name and authority are checked.
+
+    Raises ``ConfigurationError`` when the roots or some device's file are missing or damaged.
+    """
+    wanted = list(names)
+    missing = [name for name in wanted if not (folder / f"{name}.pem").exists()]
+    if missing:
+        raise ConfigurationError(
+            f"{len(missing)} of {len(wanted)} devices have no certificate in {folder}, the first is {missing[0]}; "
+            "the certificates must come from a region of the same seed and number of devices"
+        )
+    try:
+        roots = (folder / ROOTS).read_text()
+        return {name: _context(roots, folder / f"{name}.pem") for name in wanted}
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(f"--identities {folder}: {error}") from error
+
+
+def _context(roots: str, own: Path) -> ssl.SSLContext:
+    # Not create_default_context: it would read the system's own roots, of which no device needs one.
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.load_verify_locations(cadata=roots)
+    made.load_cert_chain(own)
+    return made
