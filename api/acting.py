@@ -4,16 +4,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from api.database import Connection
+from api.principal import current
 from api.problems import SHOWN_CHARS_MAX, Problem
 from api.service import Service
 from kraj.alerts import AlertState, Step
-from kraj.store import alerts, queries
+from kraj.store import alerts, photos, queries
 from rules import life
 
 BODY_BYTES_MAX = 64 * 1024
@@ -22,7 +22,6 @@ NOTE_CHARS_MAX = 2000
 NAME_CHARS_MAX = 80
 MUTE_MAX = timedelta(days=366)
 """A longer mute is an override of the rule, or a lamp that is to be taken away."""
-SITES_OF_OURS = frozenset({"same-origin", "none"})
 
 
 def _whole(text: str) -> str:
@@ -45,10 +44,12 @@ class StepBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     step: Literal["acknowledged", "assigned", "commented", "fixed", "false_alarm", "closed"]
-    who: Name = Field(description="Who does it; there is no sign-in yet.")
+    who: Name | None = Field(None, deprecated=True, description="Not read: who is signed in does it.")
     version: int = Field(ge=1, le=2**31 - 1, description="`version` of the alert as it was read.")
     note: Note | None = None
-    assignee: Name | None = Field(None, description="To whom it is assigned.")
+    assignee: Name | None = Field(None, description="To whom it is assigned, by name (also somebody without access).")
+    person_id: int | None = Field(None, ge=1, le=2**31 - 1, description="Or a person of GET …/assignees.")
+    team_id: int | None = Field(None, ge=1, le=2**31 - 1, description="Or a team of GET …/assignees.")
     cause: str | None = Field(
         None,
         description=f"What it was. Of a false alarm one of {', '.join(life.FALSE_ALARMS)}; of what is fixed (may be "
@@ -63,32 +64,20 @@ class MuteBody(BaseModel):
 
     until: AwareDatetime = Field(description="When the rule speaks again; within a year.")
     reason: Note
-    who: Name = Field(description="Who does it; there is no sign-in yet.")
+    who: Name | None = Field(None, deprecated=True, description="Not read: who is signed in does it.")
 
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def require_own_page(request: Request) -> None:
-    """Raise ``Problem('cross_site')`` when a browser says that another site's page has sent this.
-
-    Browsers send ``Sec-Fetch-Site`` (and older ones ``Origin``) with every POST; programs send neither.
-    """
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    if foreign or (site is not None and site not in SITES_OF_OURS):
-        raise Problem("cross_site", 403)
-
-
-async def bounded(request: Request) -> bytes:
-    """The body; raise ``Problem('too_large')`` above ``BODY_BYTES_MAX``."""
+async def bounded(request: Request, most: int = BODY_BYTES_MAX) -> bytes:
+    """The body; raise ``Problem('too_large')`` where it has more bytes than ``most``."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise Problem("too_large", 413, size_max=BODY_BYTES_MAX)
+        if size > most:
+            raise Problem("too_large", 413, size_max=most)
         parts.append(part)
     return b"".join(parts)
 
@@ -123,6 +112,8 @@ async def take_step(service: Service, alert_id: int, body: StepBody) -> None:
     _check(step, body)
     async with writing(service) as connection:
         found = await _found(connection, alert_id)
+        await may_act(connection, alert_id)
+        assignee = await _assignee(connection, alert_id, body) if step is Step.ASSIGNED else None
         if found.version != body.version:
             raise Problem("stale", 412, alert_id=alert_id, version=found.version)
         state = life.after(AlertState(found.state), step, active=found.active)
@@ -137,10 +128,10 @@ async def take_step(service: Service, alert_id: int, body: StepBody) -> None:
                 version=body.version,
                 step=step,
                 state=state,
-                who=body.who,
+                who=who(),
                 at=service.clock(),
                 note=body.note,
-                assignee=body.assignee if step is Step.ASSIGNED else None,
+                assignee=assignee,
                 cause=body.cause,
             )
         except alerts.StaleError as error:
@@ -156,8 +147,9 @@ async def mute(service: Service, alert_id: int, body: MuteBody, note: str) -> No
         found = await _found(connection, alert_id)
         if found.scope_type != "asset" or found.asset_id is None:
             raise Problem("mute_scope", 409, rule=found.rule)
-        until, reason, who = body.until, body.reason, body.who
-        await alerts.mute(connection, found.asset_id, found.rule, until=until, reason=reason, who=who, at=at)
+        await may_act(connection, alert_id)
+        doer = who()
+        await alerts.mute(connection, found.asset_id, found.rule, until=body.until, reason=body.reason, who=doer, at=at)
         try:
             state = AlertState(found.state)
             await alerts.act(
@@ -166,7 +158,7 @@ async def mute(service: Service, alert_id: int, body: MuteBody, note: str) -> No
                 version=found.version,
                 step=Step.COMMENTED,
                 state=state,
-                who=body.who,
+                who=doer,
                 at=at,
                 note=note,
             )
@@ -175,7 +167,7 @@ async def mute(service: Service, alert_id: int, body: MuteBody, note: str) -> No
 
 
 def _check(step: Step, body: StepBody) -> None:
-    if step is Step.ASSIGNED and body.assignee is None:
+    if step is Step.ASSIGNED and (body.assignee, body.person_id, body.team_id) == (None, None, None):
         raise Problem("assignee", 400)
     if step is Step.COMMENTED and body.note is None:
         raise Problem("note", 400)
@@ -183,6 +175,29 @@ def _check(step: Step, body: StepBody) -> None:
     given = body.cause is not None
     if (given and body.cause not in causes) or (not given and step is Step.FALSE_ALARM):
         raise Problem("cause", 400, cause=body.cause or "", step=step, known=", ".join(causes) or "–")
+
+
+def who() -> str:
+    """Whose name the alert's history shows."""
+    principal = current.get()
+    return "?" if principal is None else principal.title or principal.name
+
+
+async def may_act(connection: Connection, alert_id: int) -> None:
+    """Raise ``Problem('act_right')`` for who sees the alert and may not work on it."""
+    if not await photos.may_act(connection, alert_id):
+        raise Problem("act_right", 403)
+
+
+async def _assignee(connection: Connection, alert_id: int, body: StepBody) -> str:
+    """The name to write down; of a person or team, if they may work on the alert."""
+    if body.assignee is not None:
+        return body.assignee
+    people, teams = await photos.crew(connection, alert_id)
+    name = dict(people).get(body.person_id or 0) or dict(teams).get(body.team_id or 0)
+    if name is None:
+        raise Problem("assignee_unknown", 400)
+    return name
 
 
 async def _found(connection: Connection, alert_id: int) -> queries.AlertRow:
@@ -195,8 +210,7 @@ async def _found(connection: Connection, alert_id: int) -> queries.AlertRow:
 @asynccontextmanager
 async def writing(service: Service) -> AsyncGenerator[Connection]:
     """A connection in a transaction that may write what ``kraj_api`` may; everywhere else transactions only read."""
-    async with service.database.connection() as connection, connection.transaction():
-        await connection.execute("SET TRANSACTION READ WRITE")
+    async with service.database.connection(write=True) as connection:
         yield connection
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -14,7 +14,7 @@ from api import acting, chart, told
 from api.alerts import CLOSED, AlertId, AlertParameters, Desk, muted_note, severity
 from api.database import Connection
 from api.freshness import HEARTBEATS_MISSED_MAX, Condition, condition
-from api.language import COOKIE_S, choose
+from api.language import choose
 from api.parameters import PAGE_MAX
 from api.problems import Problem
 from api.site import Site, with_parameters
@@ -23,18 +23,19 @@ from kraj.alerts import AlertState, Severity, Step
 from kraj.errors import UnavailableError
 from kraj.kinds import KINDS
 from kraj.metrics import Kind, Type
-from kraj.store import queries
+from kraj.store import photos, queries
+from kraj.store.photos import PhotoRow
 from kraj.store.queries import folded
 from rules import life
 
-WHO = "who"
-"""The cookie that remembers a name, so that it is written once a year and not with gloves on."""
 POLL_MS = 5000
 CHART_HOURS = 48
+PHOTOS_MAX = 12
+"""Of one alert."""
 MUTE_DAYS = 7
 """What the form proposes: until the lift comes next week."""
 NUMERIC = frozenset({Type.REAL, Type.INTEGER, Type.COUNTER})
-SAID = frozenset({*life.BY_PEOPLE, "muted"})
+SAID = frozenset({*life.BY_PEOPLE, "muted", "photo", "photo_dropped"})
 LIVE = ("live.pause", "live.resume", "live.on", "live.paused", "live.lost")
 
 
@@ -72,9 +73,7 @@ def routes(site: Site, desk: Desk) -> APIRouter:
     async def order(request: Request, alert_id: AlertId) -> Response:  # pyright: ignore[reportUnusedFunction]
         return await _order(site, desk, request, alert_id)
 
-    own_page = [Depends(acting.require_own_page)]
-
-    @router.post("/alerts/{alert_id}/steps", dependencies=own_page)
+    @router.post("/alerts/{alert_id}/steps")
     async def step(request: Request, alert_id: AlertId) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await _form(request)
         taken, _, cause = given.get("step", "").partition(":")
@@ -84,7 +83,6 @@ def routes(site: Site, desk: Desk) -> APIRouter:
                 {
                     **fields,
                     "step": taken,
-                    "who": given.get("who", ""),
                     "version": given.get("version", ""),
                     "cause": cause or given.get("cause") or None,
                 }
@@ -94,20 +92,18 @@ def routes(site: Site, desk: Desk) -> APIRouter:
         if taken not in (Step.FALSE_ALARM, Step.FIXED):
             body = body.model_copy(update={"cause": None})  # the field for repairs stands in the same form
         await acting.take_step(site.service, alert_id, body)
-        return _done(request, alert_id, taken, body.who)
+        return _done(alert_id, taken)
 
-    @router.post("/alerts/{alert_id}/mute", dependencies=own_page)
+    @router.post("/alerts/{alert_id}/mute")
     async def mute(request: Request, alert_id: AlertId) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await _form(request)
         until = acting.end_of_day(given.get("until", ""), site.zone)
         try:
-            body = acting.MuteBody.model_validate(
-                {"until": until, "reason": given.get("reason", ""), "who": given.get("who", "")}
-            )
+            body = acting.MuteBody.model_validate({"until": until, "reason": given.get("reason", "")})
         except ValidationError as error:
             raise acting.wrong(error) from error
         await acting.mute(site.service, alert_id, body, muted_note(desk, request, body))
-        return _done(request, alert_id, "muted", body.who)
+        return _done(alert_id, "muted")
 
     return router
 
@@ -122,11 +118,9 @@ async def _form(request: Request) -> dict[str, str]:
         raise Problem("body", 400, name="body", value="?") from error
 
 
-def _done(request: Request, alert_id: int, said: str, who: str) -> Response:
+def _done(alert_id: int, said: str) -> Response:
     """Back to the work order, which then says what was done; reloading it does nothing twice."""
-    response = RedirectResponse(f"/alerts/{alert_id}?said={said}#said", 303)
-    response.set_cookie(WHO, quote(who), max_age=COOKIE_S, samesite="lax", httponly=True)
-    return response
+    return RedirectResponse(f"/alerts/{alert_id}?said={said}#said", 303)
 
 
 async def _list(site: Site, desk: Desk, request: Request) -> Response:
@@ -137,12 +131,13 @@ async def _list(site: Site, desk: Desk, request: Request) -> Response:
         municipalities = await queries.municipalities(connection)
     request.state.causes = sum(counts.values())
     say = site.service.texts[choose(request)]
+    teller = await desk.telling()
     # A page comes by time, so that it can be turned; on it the worst stands first.
     rows.sort(key=lambda row: (-Severity(row.severity).rank, -row.opened_at.timestamp(), -row.alert_id))
     return site.page(
         request,
         "alerts.html",
-        lines=[Line(row, desk.teller.tell(row, say)) for row in rows],
+        lines=[Line(row, teller.tell(row, say)) for row in rows],
         which=asked,
         counts={str(one): counts.get(one, 0) for one in reversed(Severity)},
         severities=list(reversed(Severity)),
@@ -187,6 +182,16 @@ class _Known:
     online: bool | None
     spans: list[queries.Span]
     mute: queries.MuteRow | None
+    photos: list[PhotoRow]
+    people: list[tuple[int, str]]
+    teams: list[tuple[int, str]]
+    may_act: bool
+
+
+def _warranty(row: queries.AlertRow, today: str) -> bool | None:
+    """Whether the asset is under warranty; None where nobody has written down until when."""
+    until = (row.metadata or {}).get("warranty_until")
+    return str(until) >= today if until else None
 
 
 async def _order(site: Site, desk: Desk, request: Request, alert_id: int) -> Response:
@@ -195,9 +200,10 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int) -> Res
     row, reading = known.row, known.reading
     kind = KINDS.get(row.kind or "")
     say = site.service.texts[choose(request)]
+    teller = await desk.telling()
 
     def lines(rows: Sequence[queries.AlertRow]) -> list[Line]:
-        return [Line(other, desk.teller.tell(other, say)) for other in rows]
+        return [Line(other, teller.tell(other, say)) for other in rows]
 
     heard = None
     if kind is not None:
@@ -211,7 +217,7 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int) -> Res
         request,
         "alert.html",
         row=row,
-        told=desk.teller.tell(row, say),
+        told=teller.tell(row, say),
         kind=kind,
         condition=heard or Condition.NEVER,
         reading=reading,
@@ -230,7 +236,12 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int) -> Res
         mute_until=(local + timedelta(days=MUTE_DAYS)).date().isoformat(),
         mute_from=local.date().isoformat(),
         mute_to=(local + acting.MUTE_MAX - timedelta(days=2)).date().isoformat(),
-        who=unquote(request.cookies.get(WHO, ""))[: acting.NAME_CHARS_MAX],
+        photos=known.photos,
+        people=known.people,
+        teams=known.teams,
+        may_act=known.may_act,
+        photos_max=PHOTOS_MAX,
+        warranty=_warranty(row, local.date().isoformat()),
         name_max=acting.NAME_CHARS_MAX,
         note_max=acting.NOTE_CHARS_MAX,
         said=said if said in SAID else None,
@@ -253,7 +264,12 @@ async def _known(site: Site, alert_id: int, at: datetime) -> _Known:
             asset = await queries.asset(connection, asset_id)
             mute = (await queries.bent(connection, asset_id, at)).mutes.get(row.rule)
             spans = await _spans(connection, kind, asset_id, at)
+        people, teams = await photos.crew(connection, alert_id)
         return _Known(
+            photos=await photos.photos(connection, alert_id),
+            people=people,
+            teams=teams,
+            may_act=await photos.may_act(connection, alert_id),
             row=row,
             children=await queries.children(connection, alert_id),
             parent=parent,

@@ -96,6 +96,7 @@ class RuleText(BaseModel):
     hidden: bool = Field(description="It serves causes only and is no alert by itself.")
     explained_by: list[str]
     source: str
+    municipality: str | None = Field(None, description="Whose own rule it is; null for the catalogue.")
 
 
 class Rules(BaseModel):
@@ -151,8 +152,8 @@ def detail(
     )
 
 
-def rule(given: Rule, language: str) -> RuleText:
-    """A rule in one language."""
+def rule(given: Rule, language: str, municipality: str | None = None) -> RuleText:
+    """A rule in one language; ``municipality`` is whose own it is."""
     return RuleText(
         rule=given.name,
         of="asset",
@@ -168,6 +169,7 @@ def rule(given: Rule, language: str) -> RuleText:
         hidden=given.hidden,
         explained_by=list(given.explained_by),
         source=given.source,
+        municipality=municipality,
     )
 
 
@@ -188,6 +190,7 @@ def cause(given: Cause, language: str) -> RuleText:
         hidden=False,
         explained_by=list(given.explained_by),
         source=given.source,
+        municipality=None,
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from api import acting, alert_schemas, cursors, examples, formats, parameters, rest
@@ -11,6 +11,7 @@ from api.coverage import Coverage, Coverer
 from api.language import choose
 from api.parameters import Text
 from api.problems import Problem, responses
+from api.rulebook.keeping import own_rules
 from api.service import Service
 from api.told import Teller
 from kraj.alerts import Severity
@@ -76,7 +77,16 @@ class Desk:
             self._coverer = Coverer(self.teller.rules.values())
         async with self.service.database.connection() as connection:
             bent = await queries.bent(connection, asset.asset_id, self.service.clock())
-        return self._coverer.coverage(asset.kind, asset.metadata, newest and newest.values, bent)
+            own = await own_rules(connection, asset.municipality)
+        known = newest and newest.values
+        theirs = Coverer(rule for rule, _ in own.values()).coverage(asset.kind, asset.metadata, known, bent)
+        return [*self._coverer.coverage(asset.kind, asset.metadata, known, bent), *theirs]
+
+    async def telling(self) -> Teller:
+        """What tells alerts to who asks now: their municipalities' own rules have words, too."""
+        async with self.service.database.connection() as connection:
+            own = await own_rules(connection)
+        return self.teller.with_own({name: rule for name, (rule, _) in own.items()})
 
     async def page(self, asked: AlertParameters) -> tuple[list[queries.AlertRow], str | None]:
         """A page of alerts and the cursor of the next one."""
@@ -122,7 +132,8 @@ def _add_alerts(router: APIRouter, desk: Desk) -> None:
         say = service.texts[choose(request)]
         _in_language(request, response)
         rest.link(request, response, following)
-        items = [alert_schemas.Alert(**alert_schemas.alert(row, desk.teller, say)) for row in rows]
+        teller = await desk.telling()
+        items = [alert_schemas.Alert(**alert_schemas.alert(row, teller, say)) for row in rows]
         return alert_schemas.AlertPage(items=items, next_cursor=following)
 
     @router.get(
@@ -137,13 +148,10 @@ def _add_alerts(router: APIRouter, desk: Desk) -> None:
 
 
 def _add_steps(router: APIRouter, desk: Desk) -> None:
-    own_page = [Depends(acting.require_own_page)]
-
     @router.post(
         "/alerts/{alert_id}/steps",
         responses=responses(400, 403, 404, 409, 412, 413, 415) | parameters.example(examples.ALERT_DETAIL),
         tags=["alerts"],
-        dependencies=own_page,
         openapi_extra=acting.documented(acting.StepBody),
     )
     async def step(  # pyright: ignore[reportUnusedFunction]
@@ -158,7 +166,6 @@ def _add_steps(router: APIRouter, desk: Desk) -> None:
         "/alerts/{alert_id}/mute",
         responses=responses(400, 403, 404, 409, 412, 413, 415) | parameters.example(examples.ALERT_DETAIL),
         tags=["alerts"],
-        dependencies=own_page,
         openapi_extra=acting.documented(acting.MuteBody),
     )
     async def mute(  # pyright: ignore[reportUnusedFunction]
@@ -183,12 +190,15 @@ def _add_rules(router: APIRouter, desk: Desk) -> None:
 
     @router.get("/rules", responses=responses() | parameters.example(examples.RULES), tags=["rules"])
     async def rules(request: Request, response: Response) -> alert_schemas.Rules:  # pyright: ignore[reportUnusedFunction]
-        """Every rule and cause with its texts, thresholds and severity."""
+        """Every rule and cause with its texts, thresholds and severity; municipalities' own ones, too."""
         _in_language(request, response)
         language = choose(request)
         known = [alert_schemas.rule(rule, language) for rule in desk.teller.rules.values()]
+        async with service.database.connection() as connection:
+            own = await own_rules(connection)
+        theirs = [alert_schemas.rule(rule, language, municipality) for rule, municipality in own.values()]
         return alert_schemas.Rules(
-            items=[*known, *(alert_schemas.cause(cause, language) for cause in desk.teller.causes.values())]
+            items=[*known, *theirs, *(alert_schemas.cause(cause, language) for cause in desk.teller.causes.values())]
         )
 
     @router.get(
@@ -216,7 +226,7 @@ async def _detail(desk: Desk, alert_id: int, request: Request) -> alert_schemas.
             raise Problem("alert", 404, name=alert_id)
         children = await queries.children(connection, alert_id)
         events = await queries.events(connection, alert_id)
-    return alert_schemas.detail(row, children, events, desk.teller, desk.service.texts[choose(request)])
+    return alert_schemas.detail(row, children, events, await desk.telling(), desk.service.texts[choose(request)])
 
 
 def _in_language(request: Request, response: Response) -> None:

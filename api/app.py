@@ -1,6 +1,5 @@
 """The composition root: one FastAPI application from settings, a database and a clock."""
 
-import ipaddress
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,14 +9,29 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import alert_pages, alerts, health, pages, pictures, problems, rest
+from api import alert_pages, alerts, auditing, enrolment, health, pages, pictures, problems, registry, rest, stream
 from api.database import Database
+from api.door import opening
+from api.door.keeper import Keeper, Memory
+from api.foreign import pages as foreign_pages
+from api.foreign import routes as foreign_routes
+from api.importing import pages as import_pages
+from api.importing import routes as import_routes
+from api.importing.work import Importer
+from api.notifications import contact_pages, contact_routes
+from api.orders import routes as order_routes
+from api.registry import pages as registry_pages
+from api.rulebook import pages as rulebook_pages
+from api.rulebook import routes as rulebook_routes
+from api.rulebook import rule_pages
+from api.rulebook.trials import Trials
 from api.service import Clock, Service
 from api.site import Site, static
 from api.texts import catalogues
 from api.watch import Watch
 from kraj import clock as clocks
 from kraj.errors import ConfigurationError
+from kraj.sealing import Sealer
 from kraj.settings import Settings
 
 DESCRIPTION = """\
@@ -29,17 +43,20 @@ a `hint` in Czech or English by `Accept-Language` or `?lang=`.
 """
 
 
-def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real) -> FastAPI:
+def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real, wall: Clock = clocks.real) -> FastAPI:
     """Build the application on a database, reached as the role ``kraj_api``; nothing is opened before it starts.
 
-    Raises ``ConfigurationError`` when ``settings.api_host`` is not an address of this machine alone.
+    ``clock`` is the region's, which a demo shifts; ``wall`` is real time, by which sessions and codes end. Raises
+    ``ConfigurationError`` when others could reach ``settings.api_host`` without TLS.
     """
-    check_loopback(settings.api_host)
+    opening.check_listening(settings)
     service = Service(Database(database_url), clock, catalogues())
+    trials = Trials(service, database_url)
+    importer = Importer(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        async with service.database:
+        async with service.database, trials, importer:
             yield
 
     app = FastAPI(
@@ -51,16 +68,35 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real)
         redoc_url=None,
     )
     site = Site(service)
-    problems.install(app, service, site.problem)
+    answer = problems.install(app, service, site.problem)
+    memory = Memory()
+    door = opening.door(settings, service, site, memory, wall)
+    opening.install(app, door)
     app.include_router(health.routes(service))
     app.include_router(rest.routes(service))
+    app.include_router(registry.routes(service))
+    app.include_router(stream.routes(service))
+    app.include_router(import_routes.routes(importer))
+    app.include_router(auditing.routes(service))
+    app.include_router(import_pages.routes(site, importer), include_in_schema=False)
     desk = alerts.Desk(service)
     app.include_router(alerts.routes(desk))
+    app.include_router(rulebook_routes.routes(service, trials))
+    app.include_router(contact_routes.routes(service))
+    app.include_router(order_routes.routes(service))
+    app.include_router(order_routes.pages(site), include_in_schema=False)
+    app.include_router(foreign_routes.routes(service, Sealer(settings.state_dir / "secrets")))
+    app.include_router(foreign_pages.routes(site), include_in_schema=False)
+    for kept in (rulebook_pages.routes(site), rule_pages.routes(site, trials), contact_pages.routes(site)):
+        app.include_router(kept, include_in_schema=False)
+    app.include_router(enrolment.routes(service, settings.authority_folder, wall))
+    app.include_router(registry_pages.routes(site), include_in_schema=False)
     for made in (pages.routes(site, desk), alert_pages.routes(site, desk), pictures.routes(site, desk)):
         app.include_router(made, include_in_schema=False)
     app.mount("/static", static())
+    app.add_middleware(Keeper, service=service, answer=answer, wall=wall, memory=memory)
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
-    app.add_middleware(Watch, requests=service.requests)
+    app.add_middleware(Watch, requests=service.requests, public_url=settings.public_url)
     app.openapi = lambda: openapi(app)
     return app
 
@@ -97,20 +133,8 @@ def run(settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=settings.public_url is not None,
+        forwarded_allow_ips=settings.api_proxies,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
-
-
-def check_loopback(host: str) -> None:
-    """Raise ``ConfigurationError`` for an address that others could reach: nobody signs in yet."""
-    try:
-        safe = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        safe = False
-    if not safe:
-        raise ConfigurationError(
-            f"KRAJ_API_HOST is {host!r}, which others could reach, and the API has no sign-in yet: everybody would "
-            "read everything. Listen on 127.0.0.1 and reach it from elsewhere through an SSH tunnel "
-            "(ssh -L 8080:127.0.0.1:8080 this-machine)"
-        )

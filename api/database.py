@@ -8,6 +8,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from api.principal import announce
 from kraj.errors import UnavailableError
 
 CONNECTIONS_MAX = 8
@@ -54,10 +55,18 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncGenerator[Connection]:
-        """A connection for one request; raises ``UnavailableError`` when there is none."""
+    async def connection(self, *, write: bool = False, snapshot: bool = False) -> AsyncGenerator[Connection]:
+        """A transaction in the name of who asks, read-only unless told; ``UnavailableError`` when there is none.
+
+        All statements of a ``snapshot`` see the same moment.
+        """
         try:
-            async with self._pool.connection() as connection:
+            async with self._pool.connection() as connection, connection.transaction():
+                if write:
+                    await connection.execute("SET TRANSACTION READ WRITE")
+                if snapshot:
+                    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                await announce(connection)
                 yield connection
         except psycopg.errors.QueryCanceled as error:
             raise TooSlowError(f"database: {error}") from error

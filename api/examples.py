@@ -16,6 +16,7 @@ ASSET: Example = {
     "device": "lamp-3fa2b1",
     "channel": 0,
     "online": True,
+    "retired_at": None,
 }
 ASSETS: Example = {"items": [ASSET], "next_cursor": "WyJhc3NldHMiLCAxN10"}
 

@@ -208,6 +208,7 @@ async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Res
         which = queries.AlertFilter(asset_id=asset_id, causes=False)
         alerts = await queries.alerts(connection, which, before=None, limit=ALERTS_MAX)
     say = site.service.texts[choose(request)]
+    teller = await desk.telling()
     values = reading.values if reading else {}
     flagged = reading.implausible if reading else []
     return site.page(
@@ -224,7 +225,7 @@ async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Res
         live_texts=_live_texts(site, request, [kind]),
         poll_ms=POLL_MS,
         zone=site.zone,
-        alerts=[Line(row, desk.teller.tell(row, say)) for row in alerts],
+        alerts=[Line(row, teller.tell(row, say)) for row in alerts],
         coverage=_by_standing(await desk.coverage(asset, reading)),
         names=told.titles(asset.kind),
         title_of=alert_schemas.title,

@@ -143,6 +143,6 @@ def prefers_csv(accept: str) -> bool:
     )
 
 
-def example(value: Any) -> dict[int | str, dict[str, Any]]:
-    """A 200 answer's example for the documentation."""
-    return {200: {"content": {"application/json": {"example": value}}}}
+def example(value: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """An answer's example for the documentation."""
+    return {status: {"content": {"application/json": {"example": value}}}}

@@ -70,12 +70,16 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _DESCRIPTIONS = {
     400: "A parameter, or something in the body, is wrong.",
-    403: "Another site's page has sent this.",
+    401: "Nobody is signed in.",
+    403: "One's rights do not reach so far, or another site's page has sent this.",
     404: "There is no such thing.",
     409: "Not now; the hint says what is possible.",
     412: "Somebody else has changed it meanwhile; read it again.",
     413: "The body is too large.",
     415: "The body is no JSON.",
+    422: "The Idempotency-Key was used for another request.",
+    428: "If-Match is missing: say which state you change.",
+    429: "Too many attempts; wait as long as Retry-After says.",
     503: "The database is away; try again.",
 }
 
@@ -100,6 +104,8 @@ def answer(service: Service, request: Request, problem: Problem) -> Response:
     headers = {"content-language": choose(request), "vary": "accept-language"}
     if problem.status == 503:
         headers["retry-after"] = str(RETRY_S)
+    if "retry_s" in problem.values:
+        headers["retry-after"] = str(problem.values["retry_s"])
     return JSONResponse(found.model_dump(), problem.status, headers, MEDIA_TYPE)
 
 
@@ -130,8 +136,10 @@ def _of_validation(error: RequestValidationError) -> Problem:
     return Problem("parameter_value", 400, name=name, value=first["input"])
 
 
-def install(app: FastAPI, service: Service, page: Callable[[Request, ProblemDetails], Response]) -> None:
-    """Handle every error of the application; ``page`` makes the page for people."""
+def install(
+    app: FastAPI, service: Service, page: Callable[[Request, ProblemDetails], Response]
+) -> Callable[[Request, Exception], Response]:
+    """Handle every error of the application; ``page`` makes the page for people. Gives what answers an error."""
 
     def handle(request: Request, error: Exception) -> Response:
         problem = translate(request, error)
@@ -140,11 +148,15 @@ def install(app: FastAPI, service: Service, page: Callable[[Request, ProblemDeta
         elif isinstance(error, UnavailableError):
             logger.warning("%s %s: %s", request.method, request.url.path, error)
         if for_people(request):
-            return page(request, details(service, request, problem))
+            shown = page(request, details(service, request, problem))
+            if "retry_s" in problem.values:
+                shown.headers["retry-after"] = str(problem.values["retry_s"])
+            return shown
         return answer(service, request, problem)
 
     for kind in (Problem, UnavailableError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
+    return handle
 
 
 def for_people(request: Request) -> bool:

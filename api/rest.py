@@ -50,12 +50,13 @@ def _add_registry(router: APIRouter, service: Service) -> None:
         return schemas.AssetPage(items=items, next_cursor=following)
 
     @router.get("/assets/{asset_id}", responses=responses(404) | parameters.example(examples.ASSET), tags=["registry"])
-    async def asset(asset_id: AssetId) -> schemas.Asset:  # pyright: ignore[reportUnusedFunction]
+    async def asset(asset_id: AssetId, response: Response) -> schemas.Asset:  # pyright: ignore[reportUnusedFunction]
         """One asset."""
         async with service.database.connection() as connection:
             row = await queries.asset(connection, asset_id)
         if row is None:
             raise Problem("asset", 404, name=asset_id)
+        response.headers["etag"] = f'"{row.version}"'
         return schemas.Asset.model_validate(row, from_attributes=True)
 
     @router.get("/devices", responses=responses(400) | parameters.example(examples.DEVICES), tags=["registry"])
@@ -72,7 +73,7 @@ def _add_registry(router: APIRouter, service: Service) -> None:
         return schemas.DevicePage(items=items, next_cursor=following)
 
     @router.get("/devices/{name}", responses=responses(404) | parameters.example(examples.DEVICE), tags=["registry"])
-    async def device(name: DeviceName) -> schemas.Device:  # pyright: ignore[reportUnusedFunction]
+    async def device(name: DeviceName, response: Response) -> schemas.Device:  # pyright: ignore[reportUnusedFunction]
         """One device."""
         row = None
         if NAME.fullmatch(name):
@@ -80,6 +81,7 @@ def _add_registry(router: APIRouter, service: Service) -> None:
                 row = await queries.device(connection, name)
         if row is None:
             raise Problem("device", 404, name=name)
+        response.headers["etag"] = f'"{row.version}"'
         return schemas.Device.model_validate(row, from_attributes=True)
 
 
@@ -200,7 +202,7 @@ def _add_readings(router: APIRouter, service: Service) -> None:
         limit = asked.limit or most
         if limit > most:
             raise Problem("limit", 400, limit=limit, limit_max=most)
-        async with service.database.connection() as connection:
+        async with service.database.connection(snapshot=csv) as connection:
             found = await queries.asset(connection, asset_id)
             if found is None or found.kind not in KINDS:
                 raise Problem("asset", 404, name=asset_id)

@@ -40,6 +40,7 @@ class Asset(BaseModel):
     device: str | None = Field(description="Name of the controller that serves it now.")
     channel: int | None = Field(description="Its channel of that controller; 0 where there is only one.")
     online: bool | None = Field(description="What the controller said last; null when it never spoke.")
+    retired_at: Instant | None = Field(description="Since then it is in no list; null for all others.")
 
 
 class Paged(BaseModel):

@@ -82,6 +82,8 @@ class Site:
             languages=[(code, with_parameters(request, lang=code)) for code in LANGUAGES],
             path=request.url.path,
             causes=getattr(request.state, "causes", None),
+            me=getattr(request.state, "principal", None),
+            half=getattr(request.state, "half", None),
             at=at,
             number=number,
             words=words,

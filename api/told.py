@@ -22,6 +22,8 @@ from rules.wording import filled
 
 FAILED = "rule_failed"
 """The alert about a rule that was switched off because it failed."""
+BREAK_GLASS = "break_glass"
+"""The alert about a sign-in by the account for emergencies."""
 HIDDEN_EVIDENCE = frozenset({"assets", "name"})
 """Told elsewhere: the children, the place."""
 
@@ -48,7 +50,19 @@ class Figure:
 
 
 class Teller:
-    """Every rule and cause that the project brings; reads the catalogue once, when first asked."""
+    """Every rule and cause that the project brings; reads the catalogue once, when first asked.
+
+    ``own`` are rules of municipalities besides.
+    """
+
+    def __init__(self, own: Mapping[str, Rule] | None = None) -> None:
+        self.own: Mapping[str, Rule] = own or {}
+
+    def with_own(self, own: Mapping[str, Rule]) -> "Teller":
+        """The same for somebody who sees these rules of municipalities."""
+        teller = Teller(own)
+        teller.__dict__ |= {"rules": self.rules, "causes": self.causes}
+        return teller
 
     @cached_property
     def rules(self) -> Mapping[str, Rule]:
@@ -59,14 +73,15 @@ class Teller:
         return {cause.name: cause for cause in causes.load()}
 
     def tell(self, row: queries.AlertRow, say: Catalogue) -> Told:
-        """The texts of an alert; a rule of another version, or of a municipality, is told by its name."""
+        """The texts of an alert; a rule of another version, or one that is not to be seen, is told by its name."""
         values = _values(row, say)
         place = self.place(row, say)
-        known = self.rules.get(row.rule) or self.causes.get(row.rule)
+        known = self.rules.get(row.rule) or self.causes.get(row.rule) or self.own.get(row.rule)
         if known is None:
-            key = "alerts.failed" if row.rule == FAILED else "alerts.own"
+            key = {FAILED: "alerts.failed", BREAK_GLASS: "alerts.break_glass"}.get(row.rule, "alerts.own")
             title = say(f"{key}_title", rule=row.evidence.get("rule", row.rule))
-            return Told(title, say(f"{key}_symptom", error=row.evidence.get("error", "")), None, place)
+            said = {name: row.evidence.get(name, "") for name in ("error", "account", "address")}
+            return Told(title, say(f"{key}_symptom", **said), None, place)
 
         def words(title: Title) -> str:
             return filled(getattr(title, say.language), values)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import time
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,8 +30,10 @@ SECURITY_HEADERS = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "geolocation=(), camera=(), microphone=()",
+    "permissions-policy": "geolocation=(self), camera=(), microphone=()",
 }
+HSTS = "max-age=31536000"
+"""Where TLS is in front, browsers do not try without it for a year."""
 
 
 class Requests:
@@ -57,9 +60,12 @@ class Requests:
 class Watch:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+    def __init__(self, app: ASGIApp, requests: Requests, public_url: str | None = None) -> None:
         self._app = app
         self._requests = requests
+        public = urlsplit(public_url or "")
+        self._public = public.netloc.lower()
+        self._secure = public.scheme == "https"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,18 +82,35 @@ class Watch:
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
+                if self._secure:
+                    headers["strict-transport-security"] = HSTS
                 message["headers"] = headers.raw
             await send(message)
 
         try:
-            app = self._app if local_host(Headers(scope=scope).get("host", "")) else _MISDIRECTED
-            await app(scope, receive, send_guarded)
+            await self._chosen(scope)(scope, receive, send_guarded)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             self._requests.count(scope["method"], route, status, time.perf_counter() - started)
 
+    def _chosen(self, scope: Scope) -> ASGIApp:
+        host = Headers(scope=scope).get("host", "")
+        client = scope.get("client")
+        if local_host(host) and (client is None or local_host(client[0])):
+            return self._app
+        if not self._public or host.lower() != self._public:
+            return _MISDIRECTED
+        return self._app if not self._secure or scope["scheme"] == "https" else _PLAIN
 
-_MISDIRECTED = PlainTextResponse("This server answers to localhost only, as it has no sign-in yet.\n", status_code=421)
+
+_MISDIRECTED = PlainTextResponse(
+    "This server answers to localhost, and to the host of KRAJ_PUBLIC_URL where that is set.\n", status_code=421
+)
+_PLAIN = PlainTextResponse(
+    "This server is reached by https only. Behind a proxy: let it send X-Forwarded-Proto, and name its address in"
+    " KRAJ_API_PROXIES.\n",
+    status_code=421,
+)
 
 
 def local_host(host: str) -> bool:

@@ -72,6 +72,14 @@ def ack_packets(
     return b"".join(out), len(out)
 
 
+def leave_out(decoded: Decoded, messages: set[int], not_stored: set[int], rows_lost: list[tuple[int, int]]) -> None:
+    """Foreign devices do not know ``ack``: add what these messages held to what is not acknowledged."""
+    not_stored |= {n for n, rejection in enumerate(decoded.rejections) if rejection.message in messages}
+    for position, readings in enumerate(decoded.readings):
+        foreign = np.isin(readings.message, list(messages))
+        rows_lost += [(position, int(row)) for row in np.flatnonzero(foreign)]
+
+
 def _known(
     route: "np.ndarray[tuple[int], np.dtype[np.int64]]",
     boot: "np.ndarray[tuple[int], np.dtype[np.int64]]",

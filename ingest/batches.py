@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 
 from ingest.decode import Decoded, Message
+from ingest.foreign import shown
 from ingest.routes import Routes
+from kraj.foreign.adapters import ROOT as FOREIGN
 from kraj.quarantine import PAYLOAD_BYTES_MAX, PAYLOAD_KEPT_BYTES_OVERSIZED
 from kraj.store.batch import Batch, EventRow, StatusRow
 from kraj.store.quarantine import Quarantined
@@ -57,9 +59,10 @@ def batch_of(
         ],
         epochs=epochs,
         unknown_keys=dict(decoded.unknown_keys),
+        foreign=shown.messages(messages, decoded.foreign, decoded.rejections),
     )
 
 
 def _source(topic: str) -> str:
     parts = topic.split("/")
-    return parts[2][:63] if len(parts) == 4 else "?"
+    return parts[2][:63] if len(parts) == 4 or (len(parts) > 4 and parts[0] == FOREIGN) else "?"

@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 
 from ingest.counters import Counters
+from ingest.foreign.snapshots import Snapshots
+from ingest.foreign.translating import Translator
 from ingest.routes import Routes
 from kraj.clock import Clock, real
 from kraj.errors import UnavailableError
-from kraj.store import registry, slot
+from kraj.store import foreign, registry, slot
 from kraj.store.connection import translated
 from kraj.store.write import Writer
 
@@ -44,6 +46,7 @@ class Database:
         self._connection: Any = None
         self._writer: Writer | None = None
         self._using = asyncio.Lock()
+        self._snapshots = Snapshots()
         self.held = asyncio.Event()
         """Set while the slot's lock is ours, as far as we know."""
 
@@ -89,7 +92,9 @@ class Database:
     async def routes(self) -> Routes:
         """The registry as it is now; inside ``writer`` only."""
         version, installations = await registry.read(self._connection)
-        return Routes(version, installations)
+        routes = Routes(version, installations)
+        routes.translate = Translator(await foreign.read(self._connection), self._snapshots)
+        return routes
 
     async def _drop(self) -> None:
         self._writer = None

@@ -9,8 +9,10 @@ from typing import Any, cast
 import numpy as np
 
 from ingest import device_messages
+from ingest.checking import Refuser, check_values
 from ingest.device_messages import DeviceMessage
 from ingest.flood import MESSAGES_PER_S_MAX, READINGS_PER_S_MAX, FloodGuards
+from ingest.foreign.translating import PREFIX, Said
 from ingest.routes import Route, Routes
 from kraj import topics, wire
 from kraj.errors import PayloadError
@@ -25,7 +27,6 @@ from kraj.readings import (
     Mask,
     Readings,
     implausible_bits,
-    spans,
 )
 from kraj.topics import Channel
 
@@ -51,6 +52,8 @@ class Decoded:
     epochs_missing: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     """(device_id, boot) without a known beginning, with the beginning that its newest reading suggests."""
     routes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    foreign: dict[int, Said] = field(default_factory=dict[int, Said])
+    """What messages in other systems' languages say, by their position; nobody acknowledges those."""
 
     @property
     def received(self) -> int:
@@ -80,10 +83,12 @@ def decode(
     epochs: dict[tuple[int, int], int],
     now_ms: int,
     flood: FloodGuards | None = None,
+    *,
+    before: Decoded | None = None,
 ) -> Decoded:
     """Decode a batch. Where ``epochs_missing`` comes back non-empty, look those up and decode again: the readings
-    without a clock are left out until then."""
-    steps = decoding(messages, routes, epochs, now_ms, flood)
+    without a clock are left out until then. ``before`` is what the same messages were decoded to."""
+    steps = decoding(messages, routes, epochs, now_ms, flood, before=before)
     while True:
         try:
             next(steps)
@@ -97,9 +102,12 @@ def decoding(
     epochs: dict[tuple[int, int], int],
     now_ms: int,
     flood: FloodGuards | None = None,
+    *,
+    before: Decoded | None = None,
 ) -> Generator[None, None, Decoded]:
     """``decode`` in steps of a millisecond or two, for whoever has something else to do in between."""
     work = _Decoding(messages, routes, epochs, now_ms)
+    work.foreign_before = before.foreign if before is not None else {}
     patient = yield from work.first_pass()
     yield from work.patient_pass(sorted(patient))
     if flood is not None and not work.out.epochs_missing:
@@ -136,6 +144,7 @@ class _Decoding:
         self._epochs = epochs
         self._now_ms = now_ms
         self.out = Decoded(routes=np.full(len(messages), -1, np.int64))
+        self.foreign_before: dict[int, Said] = {}
 
     def first_pass(self) -> Generator[None, None, list[int]]:
         """Decode what is as expected, a whole kind at a time; return the positions of messages that are not."""
@@ -224,6 +233,10 @@ class _Decoding:
 
     def _patient(self, position: int, slow: dict[str, _Rows]) -> None:
         topic, payload, _ = self._messages[position]
+        if topic.startswith(PREFIX) and self._routes.translate is not None:
+            before = self.foreign_before.get(position)
+            self._foreign(position, self._routes.translate(topic, payload, self._routes, self._now_ms, before), slow)
+            return
         known = self._routes.of_topic(topic)
         if known is None:
             self._unroutable(position)
@@ -237,10 +250,22 @@ class _Decoding:
         elif not route.targets:
             self._refuse_readings(position, "not_installed", f"device {route.name} serves no asset")
         else:
-            self._readings(position, route, slow)
+            self._readings(position, payload, route, slow)
 
-    def _readings(self, position: int, route: Route, slow: dict[str, _Rows]) -> None:
-        examined = wire.examine(self._messages[position][1], route.kind_of)
+    def _foreign(self, position: int, said: Said, slow: dict[str, _Rows]) -> None:
+        """Another system's message; from here on its readings go the way of ours."""
+        self.out.foreign[position] = said
+        if said.route is not None:
+            self.out.routes[position] = said.route.index
+        if said.refusal is not None:
+            raise said.refusal
+        if said.route is not None and said.status is not None:
+            self.out.device_messages.append(device_messages.status(position, said.route, said.status))
+        if said.route is not None and said.readings:
+            self._readings(position, said.payload, said.route, slow)
+
+    def _readings(self, position: int, payload: bytes, route: Route, slow: dict[str, _Rows]) -> None:
+        examined = wire.examine(payload, route.kind_of)
         for refusal in examined.refusals:
             self.out.rejections.append(
                 Rejection(position, refusal.reason, refusal.detail, refusal.boot, refusal.seq, refusal.metric)
@@ -272,7 +297,8 @@ class _Decoding:
             reason = "municipality"
             detail = f"{parsed.device} was enrolled in {route.municipality}, not {parsed.municipality}"
         else:
-            reason, detail = "suspended", f"device {parsed.device}"
+            reason = "revoked" if route.state == "revoked" else "suspended"
+            detail = f"device {parsed.device} is {route.state}"
         if parsed.channel not in READING_CHANNELS:
             raise PayloadError(reason, detail)
         self._refuse_readings(position, reason, detail)
@@ -285,13 +311,13 @@ class _Decoding:
     def _accept(self, kind: Kind, core: Floats, values: Floats, message: Ints, owners: _Owners) -> None:
         """Check times and spans; what is good goes to ``out.readings``, the rest to ``out.rejections``."""
         ts, boot, seq = core[:, TS], core[:, BOOT], core[:, SEQ]
-        refuse = _Refuser(message, boot, seq, self.out.rejections)
+        refuse = Refuser(message, boot, seq, self.out.rejections)
         waiting = np.zeros(len(ts), bool)
         if np.isnan(ts).any():
             ts, waiting = self._times_without_clock(core, owners.device_id)
         wrong = self._wrong_times(ts, refuse, waiting)
         keep = ~(wrong | waiting)
-        _check_values(kind, values, keep, refuse)
+        check_values(kind, values, keep, refuse)
         readings = Readings(
             kind,
             owners.asset_id,
@@ -305,7 +331,7 @@ class _Decoding:
         )
         self.out.readings.append(readings if keep.all() else readings.take(keep))
 
-    def _wrong_times(self, ts: Floats, refuse: "_Refuser", waiting: Mask) -> Mask:
+    def _wrong_times(self, ts: Floats, refuse: Refuser, waiting: Mask) -> Mask:
         past, future = self._now_ms - PAST_DAYS_MAX * DAY_MS, self._now_ms + FUTURE_MINUTES_MAX * 60_000
         missing, early, late = np.isnan(ts) & ~waiting, ts < past, ts > future
         for row in np.flatnonzero(missing):
@@ -340,7 +366,7 @@ class _Decoding:
             route = out.routes[readings.message]
             excess = flood.readings.excess(self._routes.device_id[route], self._now_ms)
             if excess.any():
-                refuse = _Refuser(readings.message, readings.boot, readings.seq, out.rejections)
+                refuse = Refuser(readings.message, readings.boot, readings.seq, out.rejections)
                 for row in np.flatnonzero(excess):
                     refuse(int(row), "flood", f"more than {READINGS_PER_S_MAX:.0f} readings a second")
                 out.readings[position] = readings.take(~excess)
@@ -363,33 +389,3 @@ class _Decoding:
         out.rejections += [Rejection(message, "flood", detail) for message in sorted(excess)]
         out.statuses_only += [m for m in limited if m.message in excess and m.status is not None]
         out.device_messages = [m for m in out.device_messages if m.message not in excess]
-
-
-class _Refuser:
-    """Adds rejections of rows, with the numbers that the rows carry."""
-
-    def __init__(self, message: Ints, boot: Floats | Ints, seq: Floats | Ints, rejections: list[Rejection]) -> None:
-        self._message, self._boot, self._seq, self._rejections = message, boot, seq, rejections
-
-    def __call__(self, row: int, reason: str, detail: str, metric: str | None = None) -> None:
-        boot, seq = self._boot[row], self._seq[row]
-        number = None if np.isnan(boot) or boot < 0 else int(boot)
-        self._rejections.append(
-            Rejection(int(self._message[row]), reason, detail, number, None if np.isnan(seq) else int(seq), metric)
-        )
-
-
-def _check_values(kind: Kind, values: Floats, keep: Mask, refuse: _Refuser) -> None:
-    """Blank what is impossible or not whole, and say so; in rows that are kept."""
-    low, high = spans(kind)
-    impossible = ((values < low) | (values > high)) & keep[:, None]
-    whole = np.array([m.type.whole for m in kind.metrics])
-    fraction = whole & (values != np.floor(values)) & ~np.isnan(values) & ~impossible & keep[:, None]
-    for row, column in np.argwhere(impossible).tolist():
-        metric = kind.metrics[column]
-        span = f"possible are {metric.possible[0]:g} to {metric.possible[1]:g}"
-        refuse(row, "value_impossible", f"{metric.name} is {values[row, column]:g}; {span}", metric.name)
-    for row, column in np.argwhere(fraction).tolist():
-        name = kind.metrics[column].name
-        refuse(row, "value_type", f"{name} must be a whole number, found {values[row, column]:g}", name)
-    values[impossible | fraction] = np.nan

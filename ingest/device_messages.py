@@ -28,8 +28,7 @@ class DeviceMessage:
 def read(position: int, route: Route, channel: Channel, payload: bytes) -> DeviceMessage:
     """A status, an applied version or a result; raises ``PayloadError``."""
     if channel is Channel.STATUS:
-        status = wire.decode_status(payload)
-        return DeviceMessage(position, route, channel, msgspec.json.encode(status), status)
+        return status(position, route, wire.decode_status(payload))
     document = wire.parse(payload)
     if not isinstance(document, list):
         raise PayloadError("shape", "an object or a list is expected")
@@ -39,6 +38,11 @@ def read(position: int, route: Route, channel: Channel, payload: bytes) -> Devic
         raise PayloadError("not_json", f"NaN, infinity or half a character: {error}") from error
     _check_storable(value, LEVELS_MAX)
     return DeviceMessage(position, route, channel, msgspec.json.encode(value))
+
+
+def status(position: int, route: Route, said: wire.Status) -> DeviceMessage:
+    """That the device is there, or is gone."""
+    return DeviceMessage(position, route, Channel.STATUS, msgspec.json.encode(said), said)
 
 
 def event(position: int, route: Route, record: wire.Record) -> DeviceMessage:

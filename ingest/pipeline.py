@@ -116,6 +116,10 @@ class Pipeline:
             link.pause_reading()
             log.warning("inbox is full, reading no further", messages=self._waiting, bytes=self._bytes)
 
+    @property
+    def in_flight(self) -> int:
+        return self._in_flight
+
     async def run(self) -> None:
         """Decode and commit until cancelled. Raises ``ConfigurationError`` where that is what stands in the way."""
         try:
@@ -186,7 +190,7 @@ class Pipeline:
     async def _decode(self, work: _Work) -> Decoded:
         """Decode while the batch before is on its way into the database: each round trip of its transaction would
         otherwise wait until the whole batch is decoded."""
-        steps = decoding(work.messages, work.routes, self._epochs, work.now_ms, self._flood)
+        steps = decoding(work.messages, work.routes, self._epochs, work.now_ms, self._flood, before=work.decoded)
         while True:
             try:
                 next(steps)
@@ -201,10 +205,10 @@ class Pipeline:
         work.routes = self._known_routes
         if work.writer is not writer:
             work.writer, work.epochs = writer, {}
-        work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms)
+        work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms, before=work.decoded)
         while work.decoded.epochs_missing:
             await self._find_epochs(work, writer)
-            work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms)
+            work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms, before=work.decoded)
         self._received(work.decoded.received - before)
         work.batch = self._batch(work, work.batch.batch_id if work.batch else await writer.next_batch_id())
 
@@ -339,6 +343,8 @@ class Pipeline:
             refused = {first + n: (readings, row) for n, (readings, row, _) in enumerate(outcome.refused)}
             lost = set(outcome.not_stored)
             rows = [refused[position] for position in lost & refused.keys()]
+            if work.decoded.foreign:
+                acks.leave_out(work.decoded, set(work.decoded.foreign), lost, rows)
             data, count = acks.ack_packets(work.messages, work.decoded, work.routes, lost, rows)
             if count:
                 link.publish(data)

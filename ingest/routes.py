@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from kraj.kinds import KINDS
 from kraj.metrics import Kind
 from kraj.store.registry import Installation
 from kraj.topics import ROOT, UP, Channel, Topic
+
+if TYPE_CHECKING:
+    from ingest.foreign.translating import Said
 
 TOPIC_LEVELS = 4
 SENDING_STATES = frozenset({"registered", "provisioned", "active"})
@@ -35,11 +38,15 @@ class Route:
     municipality: str
     device_id: int
     municipality_id: int
-    sending: bool
+    state: str
     targets: dict[int, Target] = field(default_factory=dict[int, Target])
     only: Target | None = None
     decode: "Callable[[bytes], Any] | None" = None
     _ack_head: bytes = b""
+
+    @property
+    def sending(self) -> bool:
+        return self.state in SENDING_STATES
 
     @property
     def ack_head(self) -> bytes:
@@ -75,7 +82,7 @@ class Routes:
                     municipality=row.municipality,
                     device_id=row.device_id,
                     municipality_id=row.device_municipality_id,
-                    sending=row.state in SENDING_STATES,
+                    state=row.state,
                 )
                 self.by_name[row.device] = route
                 self.all.append(route)
@@ -83,6 +90,8 @@ class Routes:
             if row.asset_id is not None and row.channel is not None and row.municipality_id is not None and kind:
                 target = Target(row.asset_id, row.municipality_id, kind)
                 route.targets[row.channel] = target
+        self.translate: Callable[[str, bytes, Routes, int, Said | None], Said] | None = None
+        """Reads messages of foreign devices: topic, payload, these routes, the time, and what it said before."""
         self.telemetry: dict[str, Route] = {}
         """Full topic to route, for the devices whose readings take the fast path."""
         for route in self.all:

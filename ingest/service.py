@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import ssl
 import sys
 import time
 from functools import partial
@@ -12,8 +13,10 @@ from typing import Any
 import structlog
 from prometheus_client import start_http_server
 
+from ingest.claims import Claims
 from ingest.counters import Counters
 from ingest.database import Database
+from ingest.foreign.translating import FILTER
 from ingest.judge import Judge
 from ingest.pipeline import Pipeline
 from ingest.resend import grant_resends
@@ -61,7 +64,7 @@ async def serve(settings: Settings, database_url: str) -> None:
     """Ingest until told to stop."""
     gc.set_threshold(*GC_THRESHOLDS)
     counters = Counters()
-    password = _password(settings)
+    password, tls = _password(settings), _tls(settings)
     try:
         server, _ = start_http_server(settings.ingest_metrics_port, "127.0.0.1", counters.registry)
     except OSError as error:
@@ -95,12 +98,16 @@ async def serve(settings: Settings, database_url: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    who = Credentials(settings.mqtt_host, settings.mqtt_port, settings.ingest_slot, settings.mqtt_username, password)
+    who = Credentials(
+        settings.mqtt_host, settings.mqtt_port, settings.ingest_slot, settings.mqtt_username, password, tls
+    )
     work = asyncio.create_task(pipeline.run())
-    connect_once = partial(connect, who, settings.ingest_window, topics.subscriptions(), pipeline.inbox)
+    filters = (*topics.subscriptions(), FILTER)
+    connect_once = partial(connect, who, settings.ingest_window, filters, pipeline.inbox)
     session = asyncio.create_task(keep_session(connect_once, line.connected, database.held.wait))
     waiter = asyncio.create_task(stop.wait())
     resends = asyncio.create_task(grant_resends(database, lambda: line.link))
+    claims = asyncio.create_task(Claims(database, counters, judge, in_flight=lambda: pipeline.in_flight).run())
     try:
         done, _ = await asyncio.wait([work, session, waiter], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -114,7 +121,7 @@ async def serve(settings: Settings, database_url: str) -> None:
         except TimeoutError:
             log.warning("not everything could be committed in time; the broker will send it again")
     finally:
-        tasks = (resends, session, work, waiter)
+        tasks = (claims, resends, session, work, waiter)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,3 +157,19 @@ def _password(settings: Settings) -> str | None:
         return settings.mqtt_password_file.read_text().strip()
     except OSError as error:
         raise ConfigurationError(f"KRAJ_MQTT_PASSWORD_FILE: {settings.mqtt_password_file}: {error.strerror}") from error
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """TLS 1.2 at least, the broker's name and authority checked; by our certificate the broker knows the slot."""
+    if settings.mqtt_ca_file is None:
+        if settings.mqtt_certificate_file is not None:
+            raise ConfigurationError("KRAJ_MQTT_CERTIFICATE_FILE is of no use without KRAJ_MQTT_CA_FILE, its roots")
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.mqtt_ca_file)
+        if settings.mqtt_certificate_file is not None:
+            context.load_cert_chain(settings.mqtt_certificate_file, settings.mqtt_key_file)
+    except OSError as error:  # ssl.SSLError is one
+        files = f"{settings.mqtt_ca_file}, {settings.mqtt_certificate_file} and {settings.mqtt_key_file}"
+        raise ConfigurationError(f"KRAJ_MQTT_CA_FILE and what belongs to it ({files}): {error}") from error
+    return context

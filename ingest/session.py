@@ -1,11 +1,12 @@
 """One MQTT 5 session at the broker: fixed client id, resumed, PUBACK left to whoever has committed.
 
-``Link`` speaks the protocol on one TCP connection; ``keep_session`` holds a link, connects again with jitter, and
-gives each connection a number so that nobody acknowledges on one what came in on another.
+``Link`` speaks the protocol on one connection, with TLS or without; ``keep_session`` holds a link, connects again with
+jitter, and gives each connection a number so that nobody acknowledges on one what came in on another.
 """
 
 import asyncio
 import random
+import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ import structlog
 from numpy.typing import NDArray
 
 from ingest import packets
+from ingest.foreign.translating import PREFIX
 from kraj.errors import ConfigurationError, UnavailableError
 
 KEEPALIVE_S = 20
@@ -33,6 +35,9 @@ BUFFER_BYTES_MAX = 1 << 20
 
 SUBSCRIBE_ID = 1
 PACKET_ID_MAX = 65_535
+RETAINED_ONCE = mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
+RETAINED_NEVER = mqtt5.RetainHandling.SEND_NEVER
+"""For foreign devices: some leave their last values with the broker for ever, without a time, as if they were new."""
 PING = mqtt5.PingReqPacket().write()
 
 log: Any = structlog.get_logger(__name__)
@@ -47,6 +52,7 @@ class Credentials:
     client_id: str
     username: str | None = None
     password: str | None = None
+    tls: ssl.SSLContext | None = None
 
 
 Inbox = Callable[["Link", list[tuple[str, bytes, int]]], None]
@@ -54,7 +60,7 @@ Inbox = Callable[["Link", list[tuple[str, bytes, int]]], None]
 
 
 class Link(asyncio.Protocol):
-    """One TCP connection to the broker."""
+    """One connection to the broker."""
 
     def __init__(self, who: Credentials, window: int, topics: tuple[str, ...], inbox: Inbox) -> None:
         self._who = who
@@ -170,7 +176,7 @@ class Link(asyncio.Protocol):
                     mqtt5.TopicFilter(
                         topic,
                         max_qos=mqtt5.QoS.AT_LEAST_ONCE,
-                        retain_handling=mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
+                        retain_handling=RETAINED_NEVER if topic.startswith(PREFIX) else RETAINED_ONCE,
                     )
                     for topic in self._topics
                 ]
@@ -271,7 +277,7 @@ async def connect(who: Credentials, window: int, topics: tuple[str, ...], inbox:
             transport, link = (
                 await loop.create_unix_connection(make, who.host)
                 if who.host.startswith("/")
-                else await loop.create_connection(make, who.host, who.port)
+                else await loop.create_connection(make, who.host, who.port, ssl=who.tls)
             )
             try:
                 await asyncio.shield(link.ready)

@@ -155,3 +155,12 @@ class Kind:
     @property
     def latest_table(self) -> str:
         return f"latest_{self.name}"
+
+    @property
+    def reading_view(self) -> str:
+        """What a principal may see of the readings."""
+        return f"seen_{self.reading_table}"
+
+    @property
+    def latest_view(self) -> str:
+        return f"seen_{self.latest_table}"

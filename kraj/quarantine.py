@@ -27,6 +27,10 @@ REASONS: dict[str, Title] = {
         cs="Zařízení je pozastaveno nebo vyřazeno.",
         en="The device is suspended or decommissioned.",
     ),
+    "revoked": Title(
+        cs="Certifikát zařízení byl zneplatněn; vydejte mu nový kód, nebo je vyřaďte.",
+        en="The device's certificate was revoked; give it a new code, or decommission it.",
+    ),
     "not_installed": Title(
         cs="Zařízení není přiřazeno k žádnému prvku.",
         en="The device is not installed on any asset.",
@@ -79,6 +83,18 @@ REASONS: dict[str, Title] = {
     "value_ambiguous": Title(
         cs="Údaj je ve zprávě dvakrát s různou hodnotou; ostatní hodnoty byly uloženy.",
         en="The key stands twice with different values; the other values were stored.",
+    ),
+    "foreign_device": Title(
+        cs="Zařízení je v evidenci, ale není řečeno, jaký cizí systém používá; zvolte jej na stránce Cizí zařízení.",
+        en="The device is registered, but nobody has said which system it speaks; choose it under Foreign devices.",
+    ),
+    "foreign_message": Title(
+        cs="Zpráva není taková, jakou zvolený systém posílá.",
+        en="The message is not what the chosen system sends.",
+    ),
+    "foreign_mapping": Title(
+        cs="Mapování ke zprávě nesedí.",
+        en="The mapping does not fit the message.",
     ),
     "database": Title(
         cs="Databáze řádek odmítla.",

@@ -49,6 +49,30 @@ class Settings(BaseSettings):
     mqtt_port: Port = Field(default=1883, description="Port of the broker; 0 takes a free one in the demo.")
     mqtt_username: str | None = Field(default=None, description="User name of this service at the broker.")
     mqtt_password_file: Path | None = Field(default=None, description="File that holds the password at the broker.")
+    mqtt_ca_file: Path | None = Field(
+        default=None, description="Roots (PEM) by which this service knows the broker; with it the connection is TLS."
+    )
+    mqtt_certificate_file: Path | None = Field(
+        default=None, description="Certificate (PEM, with the one above it) by which the broker knows this service."
+    )
+    mqtt_key_file: Path | None = Field(default=None, description="The key of that certificate (PEM, mode 0600).")
+    broker_host: str = Field(
+        default="127.0.0.1",
+        description="Address on which the broker of `kraj up` hears devices, by mutual TLS; 0.0.0.0 is every one.",
+    )
+    broker_names: str = Field(
+        default="",
+        description="Host names and addresses by which devices reach that broker, joined by commas; its certificate "
+        "bears them besides localhost.",
+    )
+    foreign_port: Port = Field(
+        default=0,
+        description="Port on which the broker of `kraj up` hears other makers' devices, by TLS and passwords (8884 is "
+        "usual); 0 is none.",
+    )
+    authority_dir: Path | None = Field(
+        default=None, description="Folder of the certificate authority; without it: authority in state_dir."
+    )
     ingest_slot: Annotated[str, Field(pattern=r"^slot_[0-9]{1,4}$")] = Field(
         default="slot_0", description="The slot that this ingest serves: client id and database lock."
     )
@@ -68,17 +92,37 @@ class Settings(BaseSettings):
         default=True, description="Judge readings by the rules; off only to measure what that costs."
     )
     ingest_metrics_port: Port = Field(default=0, description="Port of ingest's /metrics on loopback; 0 is a free one.")
-    api_host: str = Field(default="127.0.0.1", description="Address of the API; loopback until it has sign-in.")
+    api_host: str = Field(
+        default="127.0.0.1", description="Address of the API; beyond loopback only with an https public_url in front."
+    )
     api_port: Port = Field(default=8080, description="Port of the API and the pages.")
     public_url: str | None = Field(
         default=None, description="Where people reach the pages; messages link there. Without it: the API's address."
     )
+    api_proxies: str = Field(
+        default="127.0.0.1",
+        description="Addresses of the proxy in front of the API, joined by commas; its X-Forwarded-… are believed.",
+    )
+    mail_url_file: Path | None = Field(
+        default=None,
+        description="File with the mail server for invitations and resets, as apprise has it "
+        "(mailtos://user:password@server?from=kraj@example.cz).",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="Issuer of OpenID Connect with which people sign in (https://login.example.cz)."
+    )
+    oidc_client_id: str | None = Field(default=None, description="What the issuer calls this installation.")
+    oidc_client_secret_file: Path | None = Field(default=None, description="File with the secret that it gave to it.")
     clock_offset_s: float = Field(
         default=0.0, description="Seconds added to the wall clock by every process of a demo; 0 is the real time."
     )
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = Field(
         default="text", description="text for people, json for machines."
     )
+
+    @property
+    def authority_folder(self) -> Path:
+        return self.authority_dir or self.state_dir / "authority"
 
     @classmethod
     def settings_customise_sources(

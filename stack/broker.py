@@ -1,22 +1,25 @@
-"""mosquitto as our own child process: its configuration, passwords and access list, start, stop and kill."""
+"""mosquitto as our own child process: its configuration, identities and access list, start, stop and kill."""
 
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.topics import DOWN, NAME, ROOT, UP
+from stack import foreign
+from stack.probe import answers
 from stack.process import Account, end, free_port, permits, port_free, rotate, run, service_account, spawn, tail
 from stack.secrets import write_private
 
+LOOPBACK = "127.0.0.1"
 ACCOUNT = "mosquitto"
 """Made by Debian's package; we make it where a package does not."""
 
@@ -28,6 +31,9 @@ QUEUED_MAX = 200_000
 """Per session; at 496 bytes each about 100 MB, which the one session of ingest may take, and then it is full."""
 KEEPALIVE_S_MAX = 600
 
+KEY, CERTIFICATE, TRUSTED, REVOKED = "server.key", "server.pem", "trusted.pem", "revoked.pem"
+FOREIGN_KEY, FOREIGN_CERTIFICATE = "foreign.key", "foreign.pem"
+
 SERVICE = re.compile(r"[a-z0-9]+_[a-z0-9_]{1,62}")
 """Names of our own services, which no device can have."""
 PASSWORD = re.compile(r"[!-9;-~]{1,200}")
@@ -35,13 +41,29 @@ PASSWORD = re.compile(r"[!-9;-~]{1,200}")
 
 SOCKET_PATH_BYTES_MAX = 107
 
-CONNECT = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x00"
-"""A whole MQTT 5 CONNECT without name or password: any broker answers it by a CONNACK, if only to refuse."""
-CONNACK = 0x20
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What the broker shows and trusts, as PEM; ``revoked`` needs a list for each issuing authority that is trusted."""
+
+    key: str
+    certificate: str
+    trusted: str
+    revoked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A listener for other makers' devices: its port, key and certificate (PEM), device name → hashed password."""
+
+    port: int
+    key: str
+    certificate: str
+    credentials: Mapping[str, str]
 
 
 class Broker:
-    """A mosquitto in one folder on one port of loopback, running as our direct child.
+    """A mosquitto in one folder on one port, running as our direct child.
 
     The broker is disposable: what it holds is lost with it, and the devices send again what was not committed.
 
@@ -49,8 +71,11 @@ class Broker:
         folder: holds configuration, passwords and log; made when missing. When we are root its parents must be
             passable for everybody, as mosquitto runs as an account of its own.
         port: 0 takes a free one, kept over restarts.
+        host: the address that it hears on.
         open: let everybody do everything without a password, for benchmarks and tests.
         credentials: user name → password. Devices are named as in their topics, ingest by its slot (``slot_0``).
+        tls: devices come by mutual TLS, and their certificate's common name is their name; passwords then count on
+            the Unix socket alone, which is for services on this machine.
         inflight: messages that ingest may leave unacknowledged at a time.
     """
 
@@ -59,8 +84,10 @@ class Broker:
         folder: Path,
         *,
         port: int = 0,
+        host: str = LOOPBACK,
         open: bool = False,  # noqa: A002 — it says what it does, and hides nothing that is used here
         credentials: Mapping[str, str] | None = None,
+        tls: Tls | None = None,
         inflight: int = 10_000,
     ) -> None:
         if not 1 <= inflight <= INFLIGHT_MAX:
@@ -69,6 +96,9 @@ class Broker:
         self.log = self.folder / "mosquitto.log"
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
+        self.tls = tls
+        self.foreign: Foreign | None = None
+        self._host = host
         self._open = open
         self._inflight = inflight
         self._credentials = dict(credentials or {})
@@ -77,7 +107,7 @@ class Broker:
     def address(self) -> str:
         """Where ingest connects: the Unix socket, or loopback where that is not possible."""
         path = socket_path(self.folder)
-        return str(path) if path else "127.0.0.1"
+        return str(path) if path else LOOPBACK
 
     def start(self) -> None:
         """Write the files, start mosquitto and wait until it answers MQTT.
@@ -134,6 +164,16 @@ class Broker:
             self._write_files(service_account(ACCOUNT))
             self.process.send_signal(signal.SIGHUP)
 
+    def present(self, tls: Tls, other: Foreign | None = None) -> None:
+        """Show another certificate, and let in and refuse others; a running broker does so with new connections.
+
+        What it trusts it learns at a start only: after a rotation of the authority it must be restarted.
+        """
+        self.tls, self.foreign = tls, other
+        if self.process is not None:
+            self._write_files(service_account(ACCOUNT))
+            self.process.send_signal(signal.SIGHUP)
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -167,23 +207,47 @@ class Broker:
     def _write_files(self, account: Account | None) -> None:
         folder = self.folder
         conf = folder / "mosquitto.conf"
-        write_private(conf, configuration(folder, port=self.port, open=self._open, inflight=self._inflight))
+        text = configuration(
+            folder, host=self._host, port=self.port, open=self._open, tls=self.tls is not None, inflight=self._inflight
+        )
+        if self.foreign is not None:
+            shown = {"certificate": folder / FOREIGN_CERTIFICATE, "key": folder / FOREIGN_KEY}
+            text += "\n".join(foreign.listener(self.foreign.port, self._host, **shown)) + "\n"
+        write_private(conf, text)
         files = [conf]
+        if self.tls is not None:
+            self._write_tls(self.tls, account)
         if not self._open:
             acl, passwords = folder / "acl", folder / "passwords"
             write_private(acl, access_list(name for name in self._credentials if SERVICE.fullmatch(name)))
-            _write_passwords(passwords, self._credentials)
+            hashed = foreign.passwords(self.foreign.credentials) if self.foreign is not None else ""
+            _write_passwords(passwords, self._credentials, hashed)
             files += [acl, passwords]
         if account is not None:
             for file in files:
                 os.chown(file, account.uid, account.gid)
+
+    def _write_tls(self, tls: Tls, account: Account | None) -> None:
+        files = {KEY: tls.key, CERTIFICATE: tls.certificate, TRUSTED: tls.trusted, REVOKED: tls.revoked}
+        if self.foreign is not None:
+            files |= {FOREIGN_KEY: self.foreign.key, FOREIGN_CERTIFICATE: self.foreign.certificate}
+        for name, content in files.items():
+            write_private(self.folder / name, content)
+            if account is not None:
+                os.chown(self.folder / name, account.uid, account.gid)
+
+    @property
+    def _local(self) -> str:
+        """Where we reach it ourselves."""
+        return LOOPBACK if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 — that is what it stands for
 
     def _await_ready(self) -> None:
         process = self.process
         assert process is not None  # noqa: S101 — start() has just set it
         deadline = time.monotonic() + START_S_MAX
         while process.poll() is None and time.monotonic() < deadline:
-            if answers("127.0.0.1", self.port):
+            path = socket_path(self.folder) if self.tls is not None else None
+            if answers(str(path) if path else self._local, self.port):
                 return
             time.sleep(0.01)
         what = "does not answer" if process.poll() is None else f"ended with {process.returncode}"
@@ -193,17 +257,6 @@ class Broker:
 def find_mosquitto() -> str:
     """Return the path of mosquitto; Debian puts it where the path of a normal user does not lead."""
     return _find("mosquitto", "/usr/sbin/mosquitto")
-
-
-def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
-    """Tell whether an MQTT 5 broker answers there, be it by a refusal."""
-    try:
-        with socket.create_connection((host, port), timeout_s) as connection:
-            connection.settimeout(timeout_s)
-            connection.sendall(CONNECT)
-            return connection.recv(1)[:1] == bytes((CONNACK,))
-    except OSError:
-        return False
 
 
 def socket_path(folder: Path) -> Path | None:
@@ -216,7 +269,15 @@ def socket_path(folder: Path) -> Path | None:
     return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX else None
 
 
-def configuration(folder: Path, *, port: int, open: bool, inflight: int) -> str:  # noqa: A002 — as in Broker
+def configuration(
+    folder: Path,
+    *,
+    host: str = LOOPBACK,
+    port: int,
+    open: bool,  # noqa: A002 — as in Broker
+    tls: bool = False,
+    inflight: int,
+) -> str:
     """Return mosquitto.conf."""
     address = socket_path(folder)
     # Without it a device that connects under the client id of ingest takes over ingest's session. It belongs to the
@@ -225,7 +286,8 @@ def configuration(folder: Path, *, port: int, open: bool, inflight: int) -> str:
     lines = [
         "# Written at each start by Kraj.",
         "per_listener_settings false",
-        f"listener {port} 127.0.0.1",
+        f"listener {port} {host}",
+        *(_mutual_tls(folder) if tls else ()),
         *own_session,
         *([f"listener 0 {address}", *own_session] if address else []),
         # The window of ingest, which acknowledges after COMMIT: throughput is at most window / commit latency.
@@ -252,23 +314,39 @@ def configuration(folder: Path, *, port: int, open: bool, inflight: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _mutual_tls(folder: Path) -> list[str]:
+    """A listener on which a certificate of ours is the only way in, and its common name is the user."""
+    return [
+        f"cafile {folder / TRUSTED}",
+        f"certfile {folder / CERTIFICATE}",
+        f"keyfile {folder / KEY}",
+        f"crlfile {folder / REVOKED}",
+        "require_certificate true",
+        "use_identity_as_username true",
+        "tls_version tlsv1.2",  # at least
+    ]
+
+
 def access_list(services: Iterable[str]) -> str:
     """Return the access list: a device speaks and hears for itself alone, a slot of ingest for all.
 
     It holds no line per device; the name in the certificate or the password's user name fills in ``%u``.
     """
     lines = ["# Written at each start by Kraj."]
-    for name in sorted(services):
+    slots = sorted(set(services) - {foreign.FEED})
+    for name in slots:
         lines.append(f"user {name}")
         lines += [f"topic read {ROOT}/+/+/{channel}" for channel in UP]
         lines += [f"topic write {ROOT}/+/+/{channel}" for channel in DOWN]
+    lines += foreign.access_of_services(slots)
     lines += [f"pattern write {ROOT}/+/%u/{channel}" for channel in UP]
     lines += [f"pattern read {ROOT}/+/%u/{channel}" for channel in DOWN]
+    lines += foreign.access_of_devices()  # other makers' devices, each below a name of its own
     return "\n".join(lines) + "\n"
 
 
-def _write_passwords(file: Path, credentials: Mapping[str, str]) -> None:
-    """Write the password file, hashed by mosquitto's own tool (its format is not ours to know)."""
+def _write_passwords(file: Path, credentials: Mapping[str, str], hashed_already: str) -> None:
+    """Write the password file, hashed by mosquitto's own tool; lines that are hashed already go behind."""
     for name, password in credentials.items():
         if not (NAME.fullmatch(name) or SERVICE.fullmatch(name)):
             raise ConfigurationError(f"the broker takes no user {name!r}; names match {NAME.pattern}")
@@ -282,8 +360,7 @@ def _write_passwords(file: Path, credentials: Mapping[str, str]) -> None:
             hashed = run([tool, "-U", str(new)], account=None, folder=file.parent)
             if hashed.returncode != 0:
                 raise ConfigurationError(f"mosquitto_passwd failed: {hashed.stderr.strip() or hashed.stdout.strip()}")
-        new.chmod(0o600)
-        new.replace(file)
+        write_private(file, new.read_text() + hashed_already)
     finally:
         new.unlink(missing_ok=True)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kraj.errors import KrajError
+from stack import audit, foreign, people
+from stack.authority_commands import authority
 from stack.notify import notify
 
 if TYPE_CHECKING:
@@ -47,6 +49,11 @@ app = typer.Typer(
 bench = typer.Typer(help="Measure this machine; one JSON object as the last line.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(notify, name="notify")
+app.add_typer(people.commands, name="people")
+app.add_typer(authority, name="authority")
+app.add_typer(audit.commands, name="audit")
+app.command()(foreign.inbox)
+app.command()(foreign.pull)
 
 
 def main() -> None:
@@ -90,7 +97,8 @@ def demo(  # noqa: PLR0917 - options of the command line, never positional
 def up() -> None:
     """Run ingest and API on the configured broker and database, and keep them running.
 
-    Without KRAJ_DATABASE_URL an embedded database is made in KRAJ_STATE_DIR and runs beside them.
+    Without KRAJ_DATABASE_URL an embedded database is made in KRAJ_STATE_DIR and runs beside them; without
+    KRAJ_MQTT_HOST a broker does, which hears devices by mutual TLS (KRAJ_BROKER_HOST, KRAJ_BROKER_NAMES).
 
     Example: KRAJ_MQTT_HOST=broker.example.cz KRAJ_DATABASE_URL=postgresql://… kraj up
     """
@@ -219,6 +227,22 @@ def bench_rules(
 
     sizes = [int(size) for size in curve.split(",") if size]
     typer.echo(json.dumps(run(devices, sizes, batch, _unless(as_json))))
+
+
+@bench.command("api")
+def bench_api(
+    devices: Annotated[int, typer.Option(min=1000, help="How many devices, in 200 municipalities.")] = 100_000,
+    rate: Annotated[float, typer.Option(min=1, help="Requests a second.")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to ask.")] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Measure the API on a large region, and try its wall between municipalities.
+
+    Example: kraj bench api --devices 10000 --seconds 10
+    """
+    from stack.bench.api import run
+
+    typer.echo(json.dumps(run(devices, rate, seconds, _unless(as_json))))
 
 
 @bench.command("chaos")

@@ -10,18 +10,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kraj.clock import real
 from kraj.settings import Settings
 from kraj.store.migrate import migrate
 from kraj.store.registry import NewAsset, NewDevice, register
 from simulators.physics.frame import DAY_MS
 from simulators.region import Asset, Device, Region, region
 from stack import history
-from stack.broker import Broker
 from stack.database import EmbeddedPostgres
 from stack.history import moment
+from stack.people import demo_hint
 from stack.process import port_free
-from stack.secrets import load_or_create, write_private
-from stack.services import Prepared, free_port_from, prepare_folder, programs, supervise
+from stack.provision import provision
+from stack.services import TLS_PORT, Prepared, free_port_from, guarded_broker, prepare_folder, programs, supervise
 from stack.story import Story
 from stack.supervisor import Program, Server
 
@@ -48,34 +49,28 @@ def run(
     prepare_folder(folder)
     invented = region(seed, devices)
     story = Story.of(folder, invented, start, history_days)
-    device_file, slot_file = folder / "devices.json", folder / "slot_0.password"
-    names = [device.name for device in invented.devices]
-    known = load_or_create(device_file, names)
-    slot = load_or_create(folder / "services.json", [settings.ingest_slot])[settings.ingest_slot]
-    write_private(slot_file, slot + "\n")
-
-    broker = Broker(
-        folder / "broker",
-        port=settings.mqtt_port if settings.mqtt_port and port_free(settings.mqtt_port) else 0,
-        credentials={**{name: known[name] for name in names}, settings.ingest_slot: slot},
+    authorities, identities = folder / "authority", folder / "identities"
+    # What is meant for an installation's own is not for invented devices.
+    own = settings.model_copy(
+        update={"authority_dir": authorities, "broker_host": "127.0.0.1", "broker_names": "", "foreign_port": 0}
     )
-    broker.reserve()
+    port = settings.mqtt_port if "mqtt_port" in settings.model_fields_set else TLS_PORT
+    guarded, ingest_env = guarded_broker(own, folder, port if port and port_free(port) else 0, database.url)
     api_port = free_port_from(settings.api_port)
-    env = {
-        "KRAJ_MQTT_HOST": "127.0.0.1",
-        "KRAJ_MQTT_PORT": str(broker.port),
-        "KRAJ_MQTT_USERNAME": settings.ingest_slot,
-        "KRAJ_MQTT_PASSWORD_FILE": str(slot_file),
-        "KRAJ_CLOCK_OFFSET_S": str(story.offset_s),
-    }
+    env = {"KRAJ_CLOCK_OFFSET_S": str(story.offset_s)}
     logs = folder / "logs"
     fleet = [sys.executable, "-m", "simulators", "--devices", str(devices), "--seed", str(seed)]
-    fleet += ["--credentials", str(device_file)]
+    fleet += ["--identities", str(identities), "--host", "127.0.0.1", "--port", str(guarded.broker.port)]
     fleet += [] if interval_s is None else ["--interval", str(interval_s)]
     fleet += ["--clock-offset-s", str(story.offset_s), "--fault-file", str(story.fault_file)]
+
+    def prepare(url: str) -> None:
+        _prepare(url, database.url("kraj_ingest"), invented, story)
+        provision(url, (device.name for device in invented.devices), authorities, identities, real)
+
     units: list[tuple[str, Server]] = [
-        ("database", Prepared(database, lambda url: _prepare(url, database.url("kraj_ingest"), invented, story))),
-        ("broker", broker),
+        ("database", Prepared(database, prepare)),
+        ("broker", guarded),
         *programs(
             database.url,
             logs=logs,
@@ -83,11 +78,18 @@ def run(
             api_port=api_port,
             metrics_port=settings.ingest_metrics_port,
             env=env,
+            ingest_env=ingest_env,
+            authority_dir=authorities,
         ),
         ("fleet", Program(fleet, log=logs / "fleet.log", env=env)),
     ]
     page = f"http://{settings.api_host}:{api_port}/"
-    supervise(units, on_ready=lambda: _tell(invented, story, page, broker.port, str(logs)))
+
+    def ready() -> None:
+        _tell(invented, story, page, guarded.broker.port, str(logs))
+        typer.echo(demo_hint(database.url(), page))
+
+    supervise(units, on_ready=ready)
 
 
 def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
@@ -144,7 +146,7 @@ def _tell(invented: Region, story: Story, page: str, mqtt_port: int, logs: str) 
         f"{story.announce()}"
         f"  clock    {story.offset_s / 3600:+.1f} h: in the region it is {story.now():%H:%M} now\n"
         f"  API      {page}openapi.json\n"
-        f"  broker   127.0.0.1:{mqtt_port} (MQTT 5, a password per device)\n"
+        f"  broker   127.0.0.1:{mqtt_port} (MQTT 5, mutual TLS, a certificate per device)\n"
         f"  logs     {logs}\n\n"
         f"Try: kill -9 the process of ingest, the broker or the database. It comes back, and no reading that a\n"
         f"device was told is stored gets lost. Ctrl-C stops everything; the next start goes on with the same data."

@@ -7,20 +7,24 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 import psycopg
 
 from kraj import clock
+from kraj.certificates import DEVICE_LIFE
 from kraj.errors import ConfigurationError, KrajError
 from kraj.settings import Settings
+from kraj.store.identity import ending
 from kraj.store.migrate import POSTGRES_MAJOR_MAX, POSTGRES_MAJOR_MIN, migrations
-from stack.broker import answers, find_mosquitto
+from stack import authority
+from stack.broker import find_mosquitto
 from stack.database import SERVICE_ROLES, EmbeddedPostgres, wheel_bin_dir
+from stack.probe import answers
 from stack.process import port_free
-from stack.services import embedded
+from stack.services import TLS_PORT, embedded
 
 PYTHON_MIN = (3, 11)
 DISK_BYTES_MIN = 2 * 1024**3
@@ -28,8 +32,19 @@ MOSQUITTO_MIN = (2, 0, 10)
 """Older ones lose messages of a session that comes back with a smaller window."""
 CLOCK_S_MAX = 2.0
 CONNECT_S_MAX = 3
+ENDING_SOON = timedelta(days=30)
 GUARDS = ("fsync", "full_page_writes", "synchronous_commit")
-SECRETS = ("passwords.json", "devices.json", "services.json", "slot_*.password", "passwords", "acl", "mosquitto.conf")
+SECRETS = (
+    "passwords.json",
+    "devices.json",
+    "services.json",
+    "*.password",
+    "passwords",
+    "acl",
+    "mosquitto.conf",
+    "server.key",
+    "foreign.key",
+)
 
 
 class Verdict(StrEnum):
@@ -55,7 +70,7 @@ def examine(settings: Settings, now: Callable[[], datetime] = clock.real) -> lis
     checks = [_python(), _state_dir(settings), _disk(settings), _secrets(settings), _mosquitto()]
     database = list(_database(settings, now))
     runs = any(check.name == "database" and check.verdict is Verdict.OK for check in database)
-    return [*checks, *database, _broker(settings, expected=runs), _port(settings)]
+    return [*checks, _authority(settings, now()), *database, _broker(settings, expected=runs), _port(settings)]
 
 
 def _ok(name: str, found: str) -> Check:
@@ -94,7 +109,14 @@ def _secrets(settings: Settings) -> Check:
     folder = settings.state_dir
     if not os.access(_nearest(folder), os.R_OK | os.X_OK):
         return Check("secrets", Verdict.NOTE, "not readable for you; run as the owner of the state folder to check")
-    folders = (folder, folder / "database", folder / "demo", folder / "demo" / "database", folder / "demo" / "broker")
+    folders = (
+        folder,
+        folder / "database",
+        folder / "broker",
+        folder / "demo",
+        folder / "demo" / "database",
+        folder / "demo" / "broker",
+    )
     files = [file for folder in folders for name in SECRETS for file in folder.glob(name)]
     if settings.mqtt_password_file is not None and settings.mqtt_password_file.exists():
         files.append(settings.mqtt_password_file)
@@ -102,6 +124,50 @@ def _secrets(settings: Settings) -> Check:
     if loose:
         return _failed("secrets", f"others may read {', '.join(loose)}", f"chmod 600 {' '.join(loose)}")
     return _ok("secrets", f"{len(files)} files, readable for their owner alone")
+
+
+def _authority(settings: Settings, at: datetime) -> Check:
+    folder = settings.authority_folder
+    if not os.access(_nearest(folder), os.R_OK | os.X_OK):
+        return Check("authority", Verdict.NOTE, "not readable for you; run as the owner of the state folder to check")
+    if not folder.exists():
+        return _ok("authority", f"{folder} (not made yet)")
+    loose = [str(file) for file in authority.loose(folder)]
+    if loose:
+        return _failed("authority", f"others may read {', '.join(loose)}", f"chmod go= {' '.join(loose)}")
+    if not authority.generations(folder):
+        return _failed("authority", f"there is no issuing key in {folder}", "restore the folder from a backup")
+    try:
+        return _certificates_of_ours(folder, at)
+    except ConfigurationError as error:
+        return _failed("authority", str(error), "restore it from a backup")
+
+
+def _certificates_of_ours(folder: Path, at: datetime) -> Check:
+    shown = authority.overview(folder)
+    issuing = authority.read_issuing(folder, authority.generations(folder)[-1])
+    if issuing.not_valid_after_utc - at < DEVICE_LIFE:
+        end = f"what issues ends on {issuing.not_valid_after_utc:%F}, sooner than what it should issue"
+        return _failed("authority", end, "`kraj authority rotate`, then restart `kraj up`")
+    ended = [what for what, certificate in shown if certificate.not_valid_after_utc <= at]
+    if ended:
+        return _failed("authority", f"{', '.join(ended)} has ended", "restart `kraj up`, which renews its own")
+    kept = sorted((folder / authority.OFFLINE).glob("*.key"))
+    if kept:
+        remedy = (
+            f"move {folder / authority.OFFLINE} to a medium in a safe; it is needed for `kraj authority rotate` only"
+        )
+        return Check("authority", Verdict.NOTE, "the keys of the roots are on this machine", remedy)
+    return _ok("authority", f"generation {authority.generations(folder)[-1]}, {len(shown)} certificates")
+
+
+def _certificates(connection: psycopg.Connection, at: datetime) -> Check:
+    ended, soon = ending(connection, at, at + ENDING_SOON)
+    if ended or soon:
+        found = f"of {ended} devices the certificate has ended, of {soon} it ends within {ENDING_SOON.days} days"
+        remedy = "they renew by themselves when they can reach the API; those that cannot need a new code"
+        return Check("certificates", Verdict.NOTE, found, remedy)
+    return _ok("certificates", f"no device's ends within {ENDING_SOON.days} days")
 
 
 def _mosquitto() -> Check:
@@ -139,6 +205,7 @@ def _database(settings: Settings, now: Callable[[], datetime]) -> Iterator[Check
             yield _migrated(connection)
             yield _roles(connection)
             yield _clock(connection, now)
+            yield _certificates(connection, now())
     except KrajError as error:
         yield _failed("database", str(error), "see the message")
     except psycopg.Error as error:
@@ -214,9 +281,12 @@ def _clock(connection: psycopg.Connection, now: Callable[[], datetime]) -> Check
 
 
 def _broker(settings: Settings, *, expected: bool) -> Check:
-    address = f"{settings.mqtt_host}:{settings.mqtt_port}"
-    if answers(settings.mqtt_host, settings.mqtt_port, CONNECT_S_MAX):
-        return _ok("broker", f"{address} answers MQTT 5")
+    # Without an address it is the broker of `kraj up`.
+    own = not {"mqtt_host", "mqtt_port"} & settings.model_fields_set
+    port = TLS_PORT if own else settings.mqtt_port
+    address = f"{settings.mqtt_host}:{port}"
+    if answers(settings.mqtt_host, port, CONNECT_S_MAX):
+        return _ok("broker", f"{address} answers")
     remedy = "start it, and check KRAJ_MQTT_HOST and KRAJ_MQTT_PORT; `kraj demo` brings its own"
     loopback = settings.mqtt_host in ("127.0.0.1", "localhost", "::1")
     return Check("broker", Verdict.FAILED if expected or not loopback else Verdict.NOTE, f"{address} is silent", remedy)

@@ -31,11 +31,16 @@ def load_or_create(file: Path, names: Iterable[str]) -> dict[str, str]:
 
 def write_private(file: Path, text: str) -> None:
     """Replace a file in one step; it is never readable for others, and whole or not there after a power cut."""
+    write_private_bytes(file, text.encode())
+
+
+def write_private_bytes(file: Path, content: bytes) -> None:
+    """``write_private`` for what is no text."""
     new = file.with_name(file.name + ".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        output.write(text)
+    with os.fdopen(descriptor, "wb") as output:
+        output.write(content)
         output.flush()
         os.fsync(output.fileno())
     new.replace(file)

@@ -10,13 +10,22 @@ from pathlib import Path
 
 import typer
 
+from kraj.clock import real
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from kraj.store.migrate import migrate
+from stack import authority
+from stack.broker import Broker
 from stack.database import OWNER, EmbeddedPostgres
+from stack.foreign import FEED
+from stack.guard import GuardedBroker
 from stack.process import free_port, port_free
+from stack.secrets import load_or_create, write_private
 from stack.supervisor import Program, Server, Supervisor, kraj
 
+TLS_PORT = 8883
+"""Of MQTT over TLS, as the standard's registration has it."""
+LOCAL_NAMES = ("localhost", "127.0.0.1")
 PORTS_TRIED = 20
 """How far above the wanted port a free one is looked for."""
 
@@ -77,15 +86,61 @@ def running_database(settings: Settings) -> Generator[str]:
             yield database.url()
 
 
+def guarded_broker(
+    settings: Settings, folder: Path, port: int, url: Callable[[], str]
+) -> tuple[GuardedBroker, dict[str, str]]:
+    """Return a broker of our own under mutual TLS, and by which settings ingest reaches it.
+
+    Ingest on this machine comes by the Unix socket with a password that nobody types, as half of the broker's work is
+    TCP and TLS; where the path is too long for a socket it comes by TLS with the certificate of its slot.
+    """
+    authorities = settings.authority_dir or folder / "authority"
+    slot = settings.ingest_slot
+    names = (slot, FEED)
+    known = load_or_create(folder / "services.json", names)
+    passwords = {name: known[name] for name in names}
+    for name, password in passwords.items():
+        write_private(folder / f"{name}.password", password + "\n")
+    broker = Broker(folder / "broker", port=port, host=settings.broker_host, credentials=passwords)
+    broker.reserve()
+    asked = (name.strip() for name in settings.broker_names.split(","))
+    reached_by = list(dict.fromkeys([*LOCAL_NAMES, *filter(None, asked)]))
+    authority.ensure(authorities, real())
+    env = {"KRAJ_MQTT_HOST": broker.address, "KRAJ_MQTT_PORT": str(broker.port)}
+    if broker.address.startswith("/"):
+        env |= {"KRAJ_MQTT_USERNAME": slot, "KRAJ_MQTT_PASSWORD_FILE": str(folder / f"{slot}.password")}
+    else:
+        own = authority.service(authorities, slot, real())
+        env |= {"KRAJ_MQTT_CA_FILE": str(authority.roots_file(authorities))}
+        env |= {"KRAJ_MQTT_CERTIFICATE_FILE": str(own.certificate), "KRAJ_MQTT_KEY_FILE": str(own.key)}
+    return GuardedBroker(broker, authorities, reached_by, url, foreign_port=settings.foreign_port), env
+
+
 def programs(
-    url: Callable[[str], str], *, logs: Path, api_host: str, api_port: int, metrics_port: int, env: dict[str, str]
+    url: Callable[[str], str],
+    *,
+    logs: Path,
+    api_host: str,
+    api_port: int,
+    metrics_port: int,
+    env: dict[str, str],
+    ingest_env: dict[str, str],
+    authority_dir: Path,
 ) -> list[tuple[str, Server]]:
-    """Return ingest, API and the notification worker, each with the database role that is its own."""
+    """Return ingest, API and the notification worker, each with the database role that is its own.
+
+    ``ingest_env`` are the secrets of ingest; the API alone is told where the issuing key is.
+    """
     metrics_port = metrics_port or free_port()
-    ingest = {"KRAJ_DATABASE_URL": url("kraj_ingest"), "KRAJ_INGEST_METRICS_PORT": str(metrics_port)}
-    api = {"KRAJ_DATABASE_URL": url("kraj_api"), "KRAJ_API_HOST": api_host, "KRAJ_API_PORT": str(api_port)}
+    ingest = {
+        "KRAJ_DATABASE_URL": url("kraj_ingest"),
+        "KRAJ_INGEST_METRICS_PORT": str(metrics_port),
+        **ingest_env,
+    }
+    pages = {"KRAJ_API_HOST": api_host, "KRAJ_API_PORT": str(api_port)}
+    api = {"KRAJ_DATABASE_URL": url("kraj_api"), "KRAJ_AUTHORITY_DIR": str(authority_dir), **pages}
     # Its messages link to the pages, so it knows where they are.
-    notify = {**api, "KRAJ_DATABASE_URL": url("kraj_notify")}
+    notify = {"KRAJ_DATABASE_URL": url("kraj_notify"), **pages}
     return [
         (
             "ingest",
@@ -105,9 +160,9 @@ def programs(
 
 
 def up(settings: Settings) -> None:
-    """Run ingest, API and notifications on the configured broker and database until told to stop; migrate first.
+    """Run ingest, API and notifications until told to stop; migrate first.
 
-    Without KRAJ_DATABASE_URL the embedded database runs beside them.
+    Without KRAJ_DATABASE_URL the embedded database runs beside them, without KRAJ_MQTT_HOST a broker under mutual TLS.
     """
     units: list[tuple[str, Server]] = []
     if settings.database_url is None:
@@ -131,6 +186,16 @@ def up(settings: Settings) -> None:
 
     if not port_free(settings.api_port):
         raise ConfigurationError(f"port {settings.api_port} is taken; stop what listens there, or set KRAJ_API_PORT")
+    authority.ensure(settings.authority_folder, real())
+    ingest_env: dict[str, str] = {}
+    if "mqtt_host" in settings.model_fields_set:
+        broker = f"{settings.mqtt_host}:{settings.mqtt_port}"
+    else:
+        prepare_folder(settings.state_dir)
+        port = settings.mqtt_port if "mqtt_port" in settings.model_fields_set else TLS_PORT
+        guarded, ingest_env = guarded_broker(settings, settings.state_dir, port, url)
+        units.append(("broker", guarded))
+        broker = f"{settings.broker_host}:{guarded.broker.port} (mutual TLS)"
     units += programs(
         url,
         logs=settings.state_dir / "logs",
@@ -138,8 +203,9 @@ def up(settings: Settings) -> None:
         api_port=settings.api_port,
         metrics_port=settings.ingest_metrics_port,
         env={},
+        ingest_env=ingest_env,
+        authority_dir=settings.authority_folder,
     )
-    broker = f"{settings.mqtt_host}:{settings.mqtt_port}"
     page = f"http://{settings.api_host}:{settings.api_port}/"
     supervise(units, on_ready=lambda: typer.echo(f"Kraj runs: page {page}, broker {broker}; Ctrl-C stops it."))
 

@@ -10,6 +10,7 @@ import psycopg
 
 from api.formats import local_zone
 from api.notifications.sending import Sender, valid
+from api.notifications.wordings import LANGUAGES, test_message
 from kraj.alerts import Severity
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.settings import Settings
@@ -21,10 +22,6 @@ Result = TypeVar("Result")
 
 OPERATOR = "(region)"
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-_TEST = {
-    "cs": ("[Kraj] Zkušební zpráva", "Sem budou chodit hlášení. Kdo tohle čte, má všechno nastavené správně."),
-    "en": ("[Kraj] Test message", "Alerts will arrive here. Whoever reads this has set everything up."),
-}
 
 
 def add(
@@ -43,7 +40,7 @@ def add(
         raise ConfigurationError("--url: no service is reached that way; see docs/notifications.md for examples")
     if severity_min not in list(Severity):
         raise ConfigurationError(f"--severity-min: {severity_min!r}; one of {', '.join(Severity)}")
-    if language not in _TEST:
+    if language not in LANGUAGES:
         raise ConfigurationError(f"--language: {language!r}; cs or en")
     hours = _span(quiet) if quiet else None
     digest_at = _time(digest, "--digest") if digest else None
@@ -79,7 +76,7 @@ def try_out(settings: Settings, name: str) -> None:
 
     async def work(connection: Connection) -> None:
         for address in await _addresses(connection, name):
-            error = await Sender()(address.url, *_TEST[address.language], Severity.INFO)
+            error = await Sender()(address.url, *test_message(address.language), Severity.INFO)
             if error is not None:
                 raise UnavailableError(f"{name}: {error}")
 

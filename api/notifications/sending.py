@@ -4,8 +4,10 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from api.notifications import alertmanager
 from kraj.alerts import Severity
 
 SEND_S_MAX = 20.0
@@ -24,6 +26,8 @@ Send = Callable[[str, str, str, Severity], str | None]
 
 def send(url: str, subject: str, body: str, severity: Severity) -> str | None:
     """Send by apprise and wait; returns what went wrong, without the address' secrets."""
+    if alertmanager.known(url):
+        return alertmanager.post(url, [alertmanager.test_alert(subject, body, datetime.now(UTC))])
     service = _apprise()
     if not service.add(url):
         return "no service is reached by this address"
@@ -45,8 +49,8 @@ def send(url: str, subject: str, body: str, severity: Severity) -> str | None:
 
 
 def valid(url: str) -> bool:
-    """Whether apprise knows what to do with an address."""
-    return bool(_apprise().add(url))
+    """Whether apprise, or our exporter, knows what to do with an address."""
+    return alertmanager.known(url) or bool(_apprise().add(url))
 
 
 def terse(url: str) -> bool:

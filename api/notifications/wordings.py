@@ -13,9 +13,27 @@ _FAILED = {
     "rule_failed": Wording(
         title=Title(cs="Pravidlo selhalo a je vypnuté", en="A rule failed and is switched off"),
         symptom=Title(cs="Pravidlo {rule}: {error}", en="Rule {rule}: {error}"),
-    )
+    ),
+    "break_glass": Wording(
+        title=Title(cs="Někdo použil nouzový účet", en="The account for emergencies was used"),
+        symptom=Title(
+            cs="Účet {account} se přihlásil z adresy {address}.", en="The account {account} signed in from {address}."
+        ),
+    ),
 }
-"""What rules say of themselves."""
+"""What no rule tells: that a rule failed, and that somebody came in by the account for emergencies."""
+
+
+_TEST = {
+    "cs": ("[Kraj] Zkušební zpráva", "Sem budou chodit hlášení. Kdo tohle čte, má všechno nastavené správně."),
+    "en": ("[Kraj] Test message", "Alerts will arrive here. Whoever reads this has set everything up."),
+}
+LANGUAGES = tuple(_TEST)
+
+
+def test_message(language: str) -> tuple[str, str]:
+    """Subject and text of a message that tries a target out."""
+    return _TEST[language]
 
 
 class Wordings:

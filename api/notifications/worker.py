@@ -11,11 +11,12 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from api.notifications import alertmanager
 from api.notifications.sending import Sender, terse
-from api.notifications.wordings import Wordings
+from api.notifications.wordings import Wordings, test_message
 from kraj.alerts import AlertState, Severity, Step
 from kraj.errors import UnavailableError
-from kraj.store import alerts, outbox, queries
+from kraj.store import alerts, contacts, outbox, queries
 from kraj.store.connection import Connection, translated
 from rules.elapsed import Life, Move, elapsed, proof
 from rules.messages import Facts, Message, Wording, digest
@@ -29,6 +30,8 @@ SENDERS = 4
 """Targets that are served at once: one that hangs must not keep the others waiting."""
 PER_TARGET_MAX = 50
 """Messages to one target in a round; in a storm everybody gets a turn."""
+TESTS_MAX = 5
+"""Test messages in a round: a service that hangs costs twenty seconds, and the next round waits."""
 TIME = "time"
 """Who did it, where nobody did."""
 
@@ -59,6 +62,7 @@ class Worker:
         self._zone = zone
         self._wordings = Wordings()
         self._said_nobody = False
+        self._exported_at: datetime | None = None
 
     async def round(self, now: datetime) -> Round:
         """Do what is due by ``now``, everything committed at the end.
@@ -83,6 +87,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             for target_id in due:
                 group.create_task(serve(target_id))
+            group.create_task(self._beside(now))
         return done
 
     async def _connect(self) -> Connection:
@@ -118,11 +123,12 @@ class Worker:
             waiting = await outbox.waiting(connection)
             if not waiting:
                 return False
-            targets = [_target(row) for row in await outbox.targets(connection) if row.enabled]
+            rows = [row for row in await outbox.targets(connection) if row.enabled]
+            targets = [_target(row) for row in rows if not row.exports]
             planned: list[outbox.Planned] = []
             for row in waiting:
                 found = deliveries(_notice(row), targets, turns, now, self._zone)
-                if not targets and needed(Step(row.step), AlertState(row.state), notify=row.notify):
+                if not rows and needed(Step(row.step), AlertState(row.state), notify=row.notify):
                     done.untold += 1
                 planned += [
                     outbox.Planned(outbox_id=row.outbox_id, target_id=d.target_id, due_at=d.due_at, digest=d.digest)
@@ -133,6 +139,57 @@ class Worker:
         done.planned += len(planned)
         self._say_nobody(done.untold)
         return len(waiting) == outbox.WAITING_MAX
+
+    async def _beside(self, now: datetime) -> None:
+        """Test messages and Alertmanagers, on a connection of their own: messages do not wait for them."""
+        async with await self._connect() as connection:
+            with translated(connection):
+                await self._test(connection, now)
+                await self._export(connection, now)
+
+    async def _test(self, connection: Connection, now: datetime) -> None:
+        """Send the test messages that people have asked for, and write down what the service said."""
+        async with connection.transaction():
+            for test, target_id in await contacts.waiting_tests(connection, TESTS_MAX):
+                address = await outbox.address(connection, target_id)
+                error = "it is switched off"
+                if address is not None:
+                    error = await self._send(address.url, *test_message(address.language), Severity.INFO)
+                await contacts.tested(connection, test, error, now)
+
+    async def _export(self, connection: Connection, now: datetime) -> None:
+        """Post to each Alertmanager what is open, and what was closed lately."""
+        if self._exported_at is not None and timedelta(0) <= now - self._exported_at < alertmanager.EVERY:
+            return
+        self._exported_at = now
+        for target in await outbox.targets(connection):
+            address = await outbox.address(connection, target.target_id) if target.exports else None
+            if address is None:
+                continue
+            found = await outbox.exported(connection, target, now - alertmanager.LASTS, alertmanager.ALERTS_MAX)
+            rows = [row for alert_id in found if (row := await queries.alert(connection, alert_id)) is not None]
+            posted = [alertmanager.alert(self._posted(row, target.language), now) for row in rows]
+            error = await asyncio.to_thread(alertmanager.post, address.url, posted) if posted else None
+            if error is not None:
+                log.warning("not exported", target=address.name, error=error)
+
+    def _posted(self, row: queries.AlertRow, language: str) -> alertmanager.Posted:
+        link = f"{self._page}/alerts/{row.alert_id}"
+        facts = _facts(row, Step.OPENED, link)
+        said = digest([(facts, self._wordings.of(row.rule))], language, self._zone)
+        return alertmanager.Posted(
+            alert_id=row.alert_id,
+            rule=row.rule,
+            severity=Severity(row.severity),
+            municipality=row.municipality,
+            scope_type=row.scope_type,
+            place=row.label if row.scope_type == "asset" and row.label else row.scope_name,
+            title=said.subject,
+            text=said.body,
+            link=link,
+            since=row.since,
+            ended_at=row.closed_at,
+        )
 
     def _say_nobody(self, untold: int) -> None:
         if untold and not self._said_nobody:

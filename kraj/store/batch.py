@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kraj.alerts import AlertChange
 from kraj.readings import Mask, Readings
+from kraj.store.foreign import ForeignMessage
 from kraj.store.quarantine import Quarantined
 
 
@@ -49,6 +50,11 @@ class Batch:
     events: list[EventRow] = field(default_factory=list[EventRow])
     epochs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     unknown_keys: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
+    foreign: list[ForeignMessage] = field(default_factory=list[ForeignMessage])
+    """What foreign devices said, for people who look whether their device is understood."""
+    taken: Sequence[int] = ()
+    """Rows of the quarantine whose messages this batch holds: they are taken in, ``taken_times`` readings of them."""
+    taken_times: int = 0
     outcome: "Outcome | None" = None
     """Set before COMMIT is sent: what became of the batch if that COMMIT turns out to have taken place."""
 

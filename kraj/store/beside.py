@@ -2,6 +2,7 @@
 
 from kraj.store.batch import Batch, Outcome
 from kraj.store.connection import REFUSALS, Connection, many
+from kraj.store.foreign import keep_of_batch
 from kraj.store.quarantine import store_quarantine
 
 UNKNOWN_KEYS_PER_DEVICE_MAX = 100
@@ -43,6 +44,10 @@ async def write_beside(connection: Connection, batch: Batch, outcome: Outcome, *
             for (device_id, key), times in batch.unknown_keys.items()
         ],
     )
+    if batch.taken:
+        await connection.execute(
+            "UPDATE quarantine SET taken_at = %s WHERE quarantine_id = ANY (%s)", [batch.at, list(batch.taken)]
+        )
     newest = {status.device_id: status for status in batch.statuses}
     await many(
         connection,
@@ -50,6 +55,7 @@ async def write_beside(connection: Connection, batch: Batch, outcome: Outcome, *
         [(s.device_id, s.online, s.boot, s.firmware, s.reset, batch.at) for s in newest.values()],
     )
     await _write_events(connection, batch, outcome, careful=careful)
+    await keep_of_batch(connection, batch, outcome)
     quarantined = list(batch.quarantined)
     for position, row, detail in outcome.refused:
         quarantined.append(batch.blame(int(batch.readings[position].message[row]), detail))

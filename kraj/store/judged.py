@@ -21,6 +21,7 @@ REPLAY_BATCHES = 200
 _ASSETS = """
     SELECT a.asset_id, a.municipality_id, a.kind, a.label, a.latitude, a.longitude, a.metadata, i.device_id
     FROM asset a LEFT JOIN installed i ON i.asset_id = a.asset_id AND i.valid_to IS NULL
+    WHERE a.retired_at IS NULL
     ORDER BY a.asset_id
 """
 _WINDOWS = """
@@ -138,11 +139,33 @@ async def replay(connection: Connection, slot_id: int, after: int) -> AsyncItera
         after = last
 
 
-async def stretch(connection: Connection, kind: Kind, since: datetime, until: datetime) -> Readings | None:
-    """All stored readings of a kind from a stretch of time, by their own time; None where there are none."""
-    cursor = await connection.execute(_select(kind, "ts >= %s AND ts < %s", "ts, asset_id, seq"), [since, until])
+async def stretch(
+    connection: Connection, kind: Kind, since: datetime, until: datetime, *, municipality_id: int | None = None
+) -> Readings | None:
+    """All stored readings of a kind from a stretch of time, by their own time; None where there are none.
+
+    With a municipality they are its own as the principal of the connection may see them: ``kraj_api`` reads no tables.
+    """
+    if municipality_id is None:
+        statement, given = _select(kind, "ts >= %s AND ts < %s", "ts, asset_id, seq"), [since, until]
+    else:
+        seen = "ts >= %s AND ts < %s AND municipality_id = %s"
+        statement = _select(kind, seen, "ts, asset_id, seq", kind.reading_view)
+        given = [since, until, municipality_id]
+    cursor = await connection.execute(statement, given)
     rows: list[tuple[Any, ...]] = await cursor.fetchall()
     return _readings(kind, np.array(rows, np.float64)) if rows else None
+
+
+async def first(connection: Connection, municipality_id: int, since: datetime, until: datetime) -> datetime | None:
+    """When the first reading of a municipality within a stretch of time was taken, as the principal may see it."""
+    found: list[datetime] = []
+    for kind in KINDS.values():
+        statement = f"SELECT min(ts) FROM {kind.reading_view} WHERE ts >= %s AND ts < %s AND municipality_id = %s"  # noqa: S608
+        cursor = await connection.execute(statement.encode(), [since, until, municipality_id])
+        row = await cursor.fetchone()
+        found += [row[0]] if row and row[0] is not None else []
+    return min(found, default=None)
 
 
 async def _collect(connection: Connection, kind: Kind, after: int, last: int, found: dict[int, list[Readings]]) -> None:
@@ -159,11 +182,11 @@ async def _collect(connection: Connection, kind: Kind, after: int, last: int, fo
             target.append(_readings(kind, table[start:end]))
 
 
-def _select(kind: Kind, condition: str, order: str) -> bytes:
+def _select(kind: Kind, condition: str, order: str, table: str = "") -> bytes:
     names = ["batch_id", "asset_id", "municipality_id", "(extract(epoch FROM ts) * 1000)::bigint", "seq", "boot"]
     cast = {column.name: column.sql for column in columns(kind)}
     names += [f"{m.name}::int" if cast[m.name] == "boolean" else m.name for m in kind.metrics]
-    return f"SELECT {', '.join(names)} FROM {kind.reading_table} WHERE {condition} ORDER BY {order}".encode()  # noqa: S608
+    return f"SELECT {', '.join(names)} FROM {table or kind.reading_table} WHERE {condition} ORDER BY {order}".encode()  # noqa: S608
 
 
 def _readings(kind: Kind, table: Floats) -> Readings:

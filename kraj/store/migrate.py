@@ -133,6 +133,9 @@ def _derive(connection: psycopg.Connection, kinds: Iterable[Kind]) -> list[str]:
             for statement in schema.create_statements(kind, hypertable=has_timescaledb(connection)):
                 connection.execute(statement.encode())
             done.append(kind.reading_table)
+        if list(table_columns(connection, kind.reading_view)) != [column.name for column in schema.columns(kind)]:
+            for statement in schema.view_statements(kind):
+                connection.execute(statement.encode())
     return done
 
 

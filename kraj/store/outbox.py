@@ -55,6 +55,8 @@ class TargetRow:
     digest_at: time | None
     language: str
     enabled: bool = True
+    exports: bool = False
+    """An Alertmanager: it is posted what is open, and no messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +149,8 @@ async def targets(connection: Connection) -> list[TargetRow]:
     """All targets, the region's first."""
     async with connection.cursor(row_factory=class_row(TargetRow)) as cursor:
         await cursor.execute(
-            "SELECT target_id, municipality_id, name, severity_min, quiet_from, quiet_to, digest_at, language, enabled"
-            " FROM notification_target ORDER BY municipality_id NULLS FIRST, name"
+            "SELECT target_id, municipality_id, name, severity_min, quiet_from, quiet_to, digest_at, language, enabled,"
+            " url ~ '^alertmanagers?://' AS exports FROM notification_target ORDER BY municipality_id NULLS FIRST, name"
         )
         return await cursor.fetchall()
 
@@ -344,6 +346,24 @@ async def add_on_call(
                 [found[0][1], found[0][0], place, valid_from, valid_to, escalate_after_min],
             )
     return len(found)
+
+
+async def exported(connection: Connection, target: TargetRow, since: datetime, limit: int) -> list[int]:
+    """The alerts that an Alertmanager is posted: causes of its municipality that are open, or were closed lately."""
+    cursor = await connection.execute(
+        "SELECT alert_id FROM alert WHERE parent_id IS NULL AND notify AND (state <> 'closed' OR closed_at > %(since)s)"
+        " AND (%(town)s::integer IS NULL OR municipality_id = %(town)s)"
+        " AND array_position(%(ranks)s::text[], severity) >= array_position(%(ranks)s::text[], %(least)s)"
+        " ORDER BY changed_at DESC, alert_id DESC LIMIT %(limit)s",
+        {
+            "since": since,
+            "town": target.municipality_id,
+            "ranks": [str(severity) for severity in Severity],
+            "least": target.severity_min,
+            "limit": limit,
+        },
+    )
+    return [alert_id async for (alert_id,) in cursor]
 
 
 async def own_rules(connection: Connection) -> list[str]:

@@ -15,6 +15,13 @@ QUOTA_PER_SOURCE_AND_DAY = 500
 day long makes 288 (one each five minutes)."""
 
 
+_AGAIN = """
+    UPDATE quarantine SET times = CASE WHEN taken_at IS NULL THEN times ELSE 0 END + %s, last_at = %s, taken_at = NULL
+    WHERE digest = %s
+"""
+"""What was taken in before and is refused again counts from there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quarantined:
     """One refusal as it is stored; its texts are made such that PostgreSQL takes them.
@@ -52,7 +59,8 @@ async def store_quarantine(
     cursor = await connection.execute("SELECT digest FROM quarantine WHERE digest = ANY(%s)", [list(set(digests))])
     known = {bytes(digest) async for (digest,) in cursor}
     cursor = await connection.execute(
-        "SELECT source, count(*) FROM quarantine WHERE source = ANY(%s) AND first_at >= %s GROUP BY source",
+        "SELECT source, count(*) FROM quarantine WHERE source = ANY(%s) AND first_at >= %s"
+        " AND taken_at IS NULL GROUP BY source",
         [list({q.source for q in refused}), day],
     )
     used: Counter[str] = Counter(dict(await cursor.fetchall()))
@@ -85,7 +93,7 @@ async def store_quarantine(
             )
         again = [(n, at, digest) for digest, n in times.items() if digest in known]
         if again:
-            await out.executemany("UPDATE quarantine SET times = times + %s, last_at = %s WHERE digest = %s", again)
+            await out.executemany(_AGAIN, again)
         if overflow:
             await out.executemany(
                 "INSERT INTO quarantine_overflow (source, day, reason, times, last_at) VALUES (%s, %s, %s, %s, %s)"

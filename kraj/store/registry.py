@@ -15,7 +15,10 @@ from kraj.kinds import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """One device channel and the asset it serves; ``asset_id`` and what follows is None for a device without one."""
+    """One device channel and the asset it serves; ``asset_id`` and what follows is None for a device without one.
+
+    ``state`` is the registry's, or ``revoked`` where the device had certificates and every one has been revoked.
+    """
 
     municipality: str
     device: str
@@ -29,10 +32,14 @@ class Installation:
 
 
 _INSTALLATIONS = """
-    SELECT m.name AS municipality, d.name AS device, d.device_id, d.municipality_id AS device_municipality_id, d.state,
+    SELECT m.name AS municipality, d.name AS device, d.device_id, d.municipality_id AS device_municipality_id,
+           CASE WHEN c.revoked AND d.state NOT IN ('suspended', 'decommissioned') THEN 'revoked'
+                ELSE d.state END AS state,
            i.channel, a.asset_id, a.kind, a.municipality_id
     FROM device d
     JOIN municipality m USING (municipality_id)
+    LEFT JOIN (SELECT device_id, bool_and(revoked_at IS NOT NULL) AS revoked FROM device_certificate GROUP BY 1) c
+        ON c.device_id = d.device_id
     LEFT JOIN installed i ON i.device_id = d.device_id AND i.valid_to IS NULL
     LEFT JOIN asset a ON a.asset_id = i.asset_id
     ORDER BY d.device_id, i.channel

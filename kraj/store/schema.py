@@ -49,12 +49,28 @@ def create_statements(kind: Kind, *, hypertable: bool) -> list[str]:
         f"CREATE UNIQUE INDEX {reading}_key ON {reading} (asset_id, ts, seq)",
         f"CREATE INDEX {reading}_batch ON {reading} USING brin (batch_id) WITH (pages_per_range = 32)",
         f"GRANT SELECT, INSERT ON {reading} TO kraj_ingest",
-        f"GRANT SELECT ON {reading} TO kraj_api",
         # Half-empty pages: the row of an asset is rewritten in place again and again.
         f"CREATE TABLE {latest} (\n    {body},\n    PRIMARY KEY (asset_id)\n) WITH (fillfactor = 50)",
         f"GRANT SELECT, INSERT, UPDATE ON {latest} TO kraj_ingest",
-        f"GRANT SELECT ON {latest} TO kraj_api",
     ]
+
+
+def view_statements(kind: Kind) -> list[str]:
+    """The views through which the API reads: rows of the principal's municipalities and of assets granted to it.
+
+    Made anew when a metric is new.
+    """
+    statements: list[str] = []
+    for table, view in ((kind.reading_table, kind.reading_view), (kind.latest_table, kind.latest_view)):
+        names = ", ".join(column.name for column in columns(kind))
+        statements += [
+            f"DROP VIEW IF EXISTS {view}",
+            f"CREATE VIEW {view} WITH (security_barrier) AS SELECT {names} FROM {table}"  # noqa: S608
+            " WHERE municipality_id = ANY ((SELECT kraj_municipalities('read'))::integer[])"
+            " OR asset_id = ANY ((SELECT kraj_assets('read'))::integer[])",
+            f"GRANT SELECT ON {view} TO kraj_api",
+        ]
+    return statements
 
 
 def missing_columns(kind: Kind, found: dict[str, str]) -> list[Column]:

@@ -56,6 +56,10 @@ class Writer:
         self._staged: set[str] = set()
 
     @property
+    def slot_id(self) -> int:
+        return self._slot_id
+
+    @property
     def connection(self) -> Connection:
         """For what else the slot's holder reads and writes between batches."""
         return self._connection
@@ -175,13 +179,17 @@ class Writer:
         committed = outcome.committed
         values = sum(q.metric is not None for q in batch.quarantined)
         quarantined = batch.readings_quarantined + len(outcome.refused)  # an event is not a reading
+        # What was in quarantine was received before; what stood there twice is a duplicate now.
+        received = max(0, batch.received - batch.taken_times)
+        duplicate = outcome.duplicates + max(0, batch.taken_times - batch.received)
         others = (done for shard, done in enumerate(self._latest_shards) if shard != self._shard)
         latest = f", latest_batch_id = {min(batch.batch_id, *others)}" if flushed else ""
         at = batch.at.astimezone(UTC).isoformat()
         return (
-            f"UPDATE slot SET received = received + {batch.received}, committed = committed + {committed},"  # noqa: S608
-            f" duplicate = duplicate + {outcome.duplicates},"
-            f" quarantined = quarantined + {quarantined}, values_quarantined = values_quarantined + {values},"
+            f"UPDATE slot SET received = received + {received}, committed = committed + {committed},"  # noqa: S608
+            f" duplicate = duplicate + {duplicate},"
+            f" quarantined = quarantined + {quarantined - batch.taken_times},"
+            f" values_quarantined = values_quarantined + {values},"
             f" in_flight = {in_flight}, heartbeat_at = '{at}'{latest} WHERE slot_id = {self._slot_id};"
             f"INSERT INTO batch VALUES ({batch.batch_id}, {self._slot_id}, '{at}', {committed}, {outcome.duplicates},"
             f" {quarantined}); COMMIT"

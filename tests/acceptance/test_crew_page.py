@@ -20,6 +20,7 @@ from tests.acceptance.test_page import (
 )
 from tests.api.alerting import change, told
 from tests.api.conftest import Region
+from tests.api.signing import SIGNED
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser", "complaints", "connection", "fleet", "site"]
@@ -96,10 +97,8 @@ def test_a_crew_takes_over_a_feeder_and_marks_it_fixed(
     for label in labels:
         expect(page.get_by_role("region", name="What suffers from it")).to_contain_text(label)
 
-    page.get_by_label("Your name").fill("Jana")
     page.get_by_role("button", name="Acknowledge").tap()
     expect(page.get_by_role("status")).to_have_text("✓ The alert is yours.")
-    expect(page.get_by_label("Your name")).to_have_value("Jana")
     expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
     page.get_by_label("What was at fault").select_option("Fuse or breaker")
     page.get_by_role("button", name="Mark as fixed").tap()
@@ -120,9 +119,6 @@ def test_a_false_alarm_is_one_tap_and_a_rule_is_muted_until_a_date(
     page = opened(browser, complaints, **PHONE)
     page.goto(f"{site}/alerts")
     page.get_by_role("link", name="Lamp burns by day").click()
-    page.get_by_label("Your name").fill("Jana")
-    page.get_by_label("Your name").press("Enter")
-    expect(page.get_by_role("status")).to_have_count(0)
     page.get_by_role("button", name="A test or work by a technician").tap()
     expect(page.get_by_role("status")).to_have_text("✓ Written down as a false alarm.")
     page.get_by_role("link", name="All alerts").click()
@@ -142,11 +138,10 @@ def test_a_false_alarm_is_one_tap_and_a_rule_is_muted_until_a_date(
 
 def test_who_comes_second_is_told_that_somebody_was_faster(browser: Browser, site: str, fleet: Connection) -> None:
     trip(fleet)
-    page = browser.new_page(**PHONE)
+    page = browser.new_page(**SIGNED, **PHONE)
     page.goto(f"{site}/alerts")
     page.get_by_role("link", name="Feeder is out").click()
     fleet.execute("UPDATE alert SET version = version + 1")
-    page.get_by_label("Your name").fill("Petr")
     page.get_by_role("button", name="Acknowledge").tap()
     expect(page.get_by_role("heading", name="Somebody has changed the alert meanwhile")).to_be_visible()
     page.get_by_role("link", name="Back to the alert").click()
@@ -181,10 +176,9 @@ def test_the_list_updates_by_itself_until_paused_and_the_focus_stays(
 
 def test_without_scripts_the_buttons_work_as_well(browser: Browser, site: str, fleet: Connection) -> None:
     trip(fleet)
-    page = browser.new_page(java_script_enabled=False, locale="cs-CZ")
+    page = browser.new_page(**SIGNED, java_script_enabled=False, locale="cs-CZ")
     page.goto(f"{site}/alerts")
     page.get_by_role("link", name="Výpadek vývodu").click()
-    page.get_by_label("Vaše jméno").fill("Jana")
     page.get_by_role("button", name="Přebírám").click()
     expect(page.get_by_text("Porucha je vaše.")).to_be_visible()
     page.close()

@@ -19,7 +19,9 @@ from psycopg import sql
 from kraj.kinds import KINDS
 from kraj.store.registry import NewAsset, NewDevice, register
 from simulators.region import region
+from stack.database import OWNER
 from stack.process import free_port
+from tests.api.signing import SIGNED, signed_in
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +58,8 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def site(database_role_url: Callable[[str], str], tmp_path: Path) -> Iterator[str]:
-    """``python -m api`` as its own process, reading as ``kraj_api``; its address."""
+    """``python -m api`` as its own process, reading as ``kraj_api``, with an administrator signed in; its address."""
+    signed_in(database_role_url(OWNER))
     port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("KRAJ_")},
@@ -186,7 +189,7 @@ def complaints() -> list[str]:
 
 
 def opened(browser: Browser, complaints: list[str], **options: Any) -> Page:
-    page = browser.new_page(**options)
+    page = browser.new_page(**SIGNED, **options)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     return page
@@ -255,7 +258,7 @@ def test_values_update_by_themselves_until_paused_and_the_focus_stays(
 
 
 def test_the_page_says_when_the_server_is_away_and_recovers(browser: Browser, site: str, fleet: Connection) -> None:
-    page = browser.new_page(locale="en-GB")
+    page = browser.new_page(**SIGNED, locale="en-GB")
     page.goto(site)
     page.route("**/v1/**", lambda route: route.abort())
     expect(page.get_by_text("The connection to the server was lost")).to_be_visible(timeout=10_000)
@@ -331,7 +334,7 @@ def test_it_fits_a_phone_and_targets_are_big_enough(
 
 def test_without_scripts_it_is_a_list_with_links(browser: Browser, site: str, fleet: Connection) -> None:
     _, label, town = lamp(fleet)
-    page = browser.new_page(java_script_enabled=False, locale="en-GB")
+    page = browser.new_page(**SIGNED, java_script_enabled=False, locale="en-GB")
     page.goto(site)
     expect(page.get_by_role("button", name="Pause updates")).to_have_count(0)
     page.get_by_label("Municipality").select_option(town)
@@ -347,7 +350,7 @@ def test_without_scripts_it_is_a_list_with_links(browser: Browser, site: str, fl
 def test_nothing_moves_for_who_asked_for_that(browser: Browser, site: str, fleet: Connection) -> None:
     asset_id, _, town = lamp(fleet)
     for motion, moves in (("reduce", False), ("no-preference", True)):
-        page = browser.new_page(reduced_motion=motion)  # pyright: ignore[reportArgumentType]
+        page = browser.new_page(**SIGNED, reduced_motion=motion)  # pyright: ignore[reportArgumentType]
         page.goto(f"{site}/?municipality={town}")
         value = page.locator(f'tr[data-asset="{asset_id}"] [data-part=value]')
         set_power(fleet, asset_id, 50 + moves)

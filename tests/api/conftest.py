@@ -14,6 +14,8 @@ from api.app import create
 from kraj.kinds import KINDS
 from kraj.settings import Settings
 from kraj.store.registry import NewAsset, NewDevice, register
+from stack.database import OWNER
+from tests.api import signing
 
 NOW = datetime(2026, 11, 21, 6, 15, tzinfo=UTC)
 
@@ -132,11 +134,13 @@ def region(empty_region: Region) -> Region:
 
 @pytest.fixture
 async def client(database_role_url: Callable[[str], str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client on the application, which reads as the role ``kraj_api`` and believes that it is ``NOW``."""
+    """A client of a signed-in administrator on the application, which reads as ``kraj_api``; it is ``NOW``."""
+    signing.signed_in(database_role_url(OWNER))
     app = create(Settings(), database_role_url("kraj_api"), clock=lambda: NOW)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://localhost") as found,
     ):
+        signing.sign(found)
         yield found

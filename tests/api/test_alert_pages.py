@@ -19,7 +19,7 @@ async def page(client: httpx.AsyncClient, url: str, status: int = 200) -> str:
 
 
 async def send(client: httpx.AsyncClient, url: str, status: int = 303, **fields: str) -> httpx.Response:
-    answer = await client.post(url, data={"who": "Jana Nová", **fields}, headers=HTML)
+    answer = await client.post(url, data=fields, headers=HTML)
     assert answer.status_code == status, answer.text
     return answer
 
@@ -72,15 +72,16 @@ async def test_the_work_order_holds_what_a_crew_needs(region: Region, client: ht
     await page(client, "/alerts/999", 404)
 
 
-async def test_buttons_do_what_they_say_and_the_name_is_remembered(region: Region, client: httpx.AsyncClient) -> None:
+async def test_buttons_do_what_they_say_in_the_name_of_who_is_signed_in(
+    region: Region, client: httpx.AsyncClient
+) -> None:
     number = lamp_out(region)
     steps = f"/alerts/{number}/steps"
     answer = await send(client, steps, step="acknowledged", version="1", cause="driver", note="", assignee="")
     assert answer.headers["location"] == f"/alerts/{number}?said=acknowledged#said"
-    assert "HttpOnly" in answer.headers["set-cookie"]
     text = await page(client, answer.headers["location"])
     assert "Porucha je vaše." in text
-    assert 'value="Jana Nová"' in text
+    assert "převzata" in text
     assert 'value="acknowledged"' not in text, "it cannot be done twice"
     await send(client, steps, step="assigned", version="2", assignee="Petr")
     await send(client, steps, step="fixed", version="3", cause="driver")
@@ -102,7 +103,7 @@ async def test_a_mute_lasts_until_the_end_of_the_day_and_shows(region: Region, c
     assert row is not None
     assert str(row[0]) == "2026-11-29 00:00:00"
     assert "Ztlumeno do" in await page(client, f"/alerts/{number}?said=muted")
-    assert "ztlumil(a) Jana Nová" in await page(client, f"/assets/{region.asset_id('VO-9 Nádražní')}")
+    assert "ztlumil(a) Jana " in await page(client, f"/assets/{region.asset_id('VO-9 Nádražní')}")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,6 @@ async def test_a_mute_lasts_until_the_end_of_the_day_and_shows(region: Region, c
         ("steps", {"step": "acknowledged", "version": "7"}, (412, "Poruchu mezitím někdo změnil")),
         ("steps", {"step": "closed", "version": "1"}, (409, "Porucha ještě trvá")),
         ("steps", {"step": "acknowledged", "version": "x"}, (400, "Neplatný údaj")),
-        ("steps", {"step": "acknowledged", "version": "1", "who": ""}, (400, "Neplatný údaj")),
         ("steps", {"version": "1"}, (400, "Neplatný údaj")),
         ("steps", {"step": "assigned", "version": "1"}, (400, "Komu přidělit?")),
         ("mute", {"until": "soon", "reason": "x"}, (400, "Neplatný údaj")),
@@ -126,7 +126,7 @@ async def test_a_wrong_form_says_what_to_do_and_leads_back(
     answer = await send(client, f"/alerts/{number}/{path}", expected[0], **fields)
     assert expected[1] in answer.text
     assert f'href="/alerts/{number}"' in answer.text
-    english = await client.post(f"/alerts/{number}/{path}?lang=en", data={"who": "Jana", **fields}, headers=HTML)
+    english = await client.post(f"/alerts/{number}/{path}?lang=en", data=fields, headers=HTML)
     assert expected[1] not in english.text
     assert "Back to the alert" in english.text
 

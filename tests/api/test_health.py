@@ -10,6 +10,7 @@ from api.app import create, run
 from api.watch import local_host
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
+from tests.api import signing
 from tests.api.conftest import NOW, Region
 
 
@@ -30,11 +31,11 @@ async def test_ready_means_database_schema_and_a_beating_ingest(region: Region, 
 
 
 async def test_a_lacking_column_is_named(region: Region, client: httpx.AsyncClient) -> None:
-    region.connection.execute("ALTER TABLE reading_lamp DROP COLUMN power_w")
+    region.connection.execute("ALTER VIEW seen_reading_lamp RENAME COLUMN power_w TO power_kw")
     parts = (await client.get("/readyz")).json()["parts"]
-    assert parts[1]["detail"] == "lacks reading_lamp.power_w; run `kraj migrate`"
+    assert parts[1]["detail"] == "lacks seen_reading_lamp.power_w; run `kraj migrate`"
     region.connection.execute("REVOKE SELECT ON slot FROM kraj_api")
-    region.connection.execute("ALTER TABLE reading_lamp ADD COLUMN power_w real")
+    region.connection.execute("ALTER VIEW seen_reading_lamp RENAME COLUMN power_kw TO power_w")
     parts = (await client.get("/readyz")).json()["parts"]
     assert (parts[1]["part"], parts[1]["ready"]) == ("schema", False)
     answer = await client.get("/v1/totals", headers={"accept-language": "en"})
@@ -48,6 +49,7 @@ async def test_without_a_database_the_process_lives_and_says_so() -> None:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=20) as client,
     ):
+        signing.sign(client)
         assert (await client.get("/healthz")).status_code == 200
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()["parts"][0]["part"]) == (503, "database")
@@ -105,9 +107,11 @@ def test_only_names_of_this_machine_are_local(host: str, local: bool) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "kraj.example", ""])  # noqa: S104
-def test_it_does_not_listen_where_others_could_reach_it(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="no sign-in yet"):
-        create(Settings(api_host=host), "postgresql://localhost/kraj")
+def test_it_listens_where_others_could_reach_it_only_behind_tls(host: str) -> None:
+    for public in (None, "http://kraj.example"):
+        with pytest.raises(ConfigurationError, match="KRAJ_PUBLIC_URL=https"):
+            create(Settings(api_host=host, public_url=public), "postgresql://localhost/kraj")
+    create(Settings(api_host=host, public_url="https://kraj.example"), "postgresql://localhost/kraj")
 
 
 def test_without_a_database_url_it_does_not_start() -> None:

@@ -24,7 +24,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from kraj.errors import ConfigurationError
 from kraj.topics import DOWN, UP
-from stack.broker import Broker, answers
+from stack.broker import Broker
+from stack.probe import answers
 
 CREDENTIALS = {"lamp-1": "one-with$signs", "lamp-2": "two", "slot_0": "three"}
 
@@ -97,7 +98,7 @@ def subscribe(client: Client, *filters: str) -> None:
     assert done.wait(10)
 
 
-def publish(client: Client, topic: str, payload: bytes, *, retain: bool = False) -> None:
+def publish(client: mqtt.Client, topic: str, payload: bytes, *, retain: bool = False) -> None:
     client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
 
 

@@ -17,6 +17,7 @@ COMMANDS = (
     "api",
     "migrate",
     "notify",
+    "authority",
     "simulate",
     "score",
     "backtest",

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 
 from kraj.settings import Settings
 from stack.broker import Broker
@@ -123,10 +126,13 @@ def test_the_demo_starts_survives_kills_stops_and_goes_on(open_folder: Path) -> 
 
 
 def assert_secrets_are_kept(folder: Path, kraj: Kraj) -> None:
-    files = [folder / "devices.json", folder / "services.json", folder / "database" / "passwords.json"]
-    assert [file for file in files if file.stat().st_mode & 0o077] == []
+    files = [folder / "services.json", folder / "database" / "passwords.json"]
+    identities = [file for file in (folder / "identities").glob("*.pem") if file.name != "roots.pem"]
+    keys = [*identities, *(folder / "authority").rglob("*.key")]
+    assert [file for file in (*files, *keys) if file.stat().st_mode & 0o077] == []
     passwords = [password for file in files for password in json.loads(file.read_text()).values()]
-    assert len(passwords) >= 12 + 1 + 3
+    passwords += [file.read_text().splitlines()[1] for file in keys]
+    assert len(passwords) == len(set(passwords)) >= 12 + 5 + 1 + 3
     processes = psutil.Process(kraj.process.pid).children(recursive=True)
     shown = [*kraj.said, *(" ".join(process.cmdline()) for process in processes)]
     shown += [log.read_text() for log in folder.rglob("*.log")]
@@ -140,11 +146,21 @@ def test_a_taken_port_of_the_page_makes_the_demo_take_the_next(open_folder: Path
 
 
 def test_up_runs_the_services_on_a_broker_of_ones_own(open_folder: Path, broker: Broker) -> None:
-    with running(open_folder, "up", KRAJ_MQTT_PORT=str(broker.port)) as kraj:
+    with running(open_folder, "up", KRAJ_MQTT_HOST="127.0.0.1", KRAJ_MQTT_PORT=str(broker.port)) as kraj:
         kraj.until("Kraj runs")
-        url = database_url(Settings(state_dir=open_folder), "kraj_api")
+        url = database_url(Settings(state_dir=open_folder))
         assert committed(url) == 0
         assert "broker connected" in await_text(open_folder / "logs" / "ingest.log", "broker connected")
+
+
+def test_up_brings_a_broker_under_mutual_tls(open_folder: Path) -> None:
+    with running(open_folder, "up") as kraj:
+        port = int(kraj.until(r"broker 127\.0\.0\.1:(\d+) \(mutual TLS\)").group(1))
+        assert "broker connected" in await_text(open_folder / "logs" / "ingest.log", "broker connected")
+        context = ssl.create_default_context(cafile=open_folder / "authority" / "root-1.pem")
+        wire = socket.create_connection(("127.0.0.1", port), 5)
+        with context.wrap_socket(wire, server_hostname="localhost") as connection, pytest.raises(ssl.SSLError):
+            connection.recv(1)  # we have no certificate to show
 
 
 def test_what_does_not_start_is_named_with_its_last_words(open_folder: Path, broker: Broker) -> None:

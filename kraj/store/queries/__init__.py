@@ -24,7 +24,9 @@ from kraj.store.queries.alerts import (
     events,
 )
 from kraj.store.queries.feeders import Lost, feeder_voltage, feeders, hourly_wh, lost
+from kraj.store.queries.groups import ConnectedRow, GroupRow, connected, group, groups
 from kraj.store.queries.history import ReadingRow, Span, Stretch, Value, latest, readings, readings_csv, series
+from kraj.store.queries.past import InstalledRow, LabelRow, LifeRow, installed_on, labels, life, served_by
 from kraj.store.queries.registry import (
     AssetFilter,
     AssetRow,
@@ -47,8 +49,13 @@ __all__ = [
     "AssetFilter",
     "AssetRow",
     "Bent",
+    "ConnectedRow",
     "DeviceRow",
+    "GroupRow",
     "HeadlineRow",
+    "InstalledRow",
+    "LabelRow",
+    "LifeRow",
     "Lost",
     "MunicipalityRow",
     "MuteRow",
@@ -65,6 +72,7 @@ __all__ = [
     "assets",
     "bent",
     "children",
+    "connected",
     "counts",
     "device",
     "devices",
@@ -73,9 +81,14 @@ __all__ = [
     "feeder_voltage",
     "feeders",
     "folded",
+    "group",
+    "groups",
     "headlines",
     "hourly_wh",
+    "installed_on",
+    "labels",
     "latest",
+    "life",
     "lost",
     "missing_columns",
     "municipalities",
@@ -84,5 +97,6 @@ __all__ = [
     "readings",
     "readings_csv",
     "series",
+    "served_by",
     "totals",
 ]

@@ -56,7 +56,7 @@ async def quarantine(connection: Connection, *, before: int, limit: int) -> list
             "SELECT q.quarantine_id, q.first_at, q.last_at, q.times, m.name AS municipality, q.source, q.topic,"
             " q.reason, q.detail, q.metric, substring(q.payload FOR %(preview)s) AS payload, q.payload_bytes"
             " FROM quarantine q LEFT JOIN municipality m USING (municipality_id)"
-            " WHERE q.quarantine_id < %(before)s ORDER BY q.quarantine_id DESC LIMIT %(limit)s",
+            " WHERE q.quarantine_id < %(before)s AND q.taken_at IS NULL ORDER BY q.quarantine_id DESC LIMIT %(limit)s",
             {"preview": PAYLOAD_PREVIEW_BYTES, "before": before, "limit": limit},
         )
         return await cursor.fetchall()
@@ -85,7 +85,7 @@ async def missing_columns(connection: Connection, kinds: Iterable[Kind] = tuple(
     wanted: dict[str, set[str]] = {name: set() for name in ("asset", "device", "slot", "quarantine", "unknown_key")}
     for kind in kinds:
         names = {column.name for column in schema.columns(kind)}
-        wanted |= {kind.reading_table: names, kind.latest_table: names}
+        wanted |= {kind.reading_view: names, kind.latest_view: names}
     cursor = await connection.execute(
         "SELECT t.name, array_agg(attname::text) FROM unnest(%s::text[]) AS t(name)"
         " JOIN pg_attribute ON attrelid = to_regclass('public.' || t.name) AND attnum > 0 AND NOT attisdropped"

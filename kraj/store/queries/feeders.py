@@ -50,7 +50,7 @@ async def hourly_wh(
         FROM held CROSS JOIN LATERAL generate_series(date_trunc('hour', begins), ends, interval '1 h') AS hour
         WHERE ends > begins AND hour < ends AND power_w IS NOT NULL
         GROUP BY hour ORDER BY hour
-    """).format(sql.Identifier(kind.reading_table))
+    """).format(sql.Identifier(kind.reading_view))
     parameters = {
         "municipality": municipality,
         "kind": kind.name,
@@ -95,7 +95,7 @@ async def feeder_voltage(
         " WHERE asset_id = ANY(ARRAY(SELECT a.asset_id FROM asset a JOIN municipality m USING (municipality_id)"
         "  WHERE m.name = %(municipality)s AND a.kind = 'lamp' AND a.metadata->>'feeder' = %(feeder)s))"
         " AND ts >= %(from)s AND ts < %(to)s AND voltage_v IS NOT NULL GROUP BY 1 ORDER BY 1"
-    ).format(sql.Identifier(KINDS["lamp"].reading_table))
+    ).format(sql.Identifier(KINDS["lamp"].reading_view))
     async with connection.cursor(row_factory=class_row(Span)) as cursor:
         await cursor.execute(
             statement,

@@ -73,7 +73,7 @@ class Span:
 async def latest(connection: Connection, kind: Kind, asset_id: int) -> ReadingRow | None:
     """The newest reading of an asset."""
     statement = sql.SQL("SELECT {} FROM {} WHERE asset_id = %s").format(
-        _reading_columns(kind, kind.metrics), sql.Identifier(kind.latest_table)
+        _reading_columns(kind, kind.metrics), sql.Identifier(kind.latest_view)
     )
     row = await (await connection.execute(statement, [asset_id])).fetchone()
     return None if row is None else _reading(kind.metrics, row)
@@ -84,7 +84,7 @@ async def readings(
 ) -> list[ReadingRow]:
     """Readings by (time, seq)."""
     statement = sql.SQL("SELECT {} FROM {} {} ORDER BY ts, seq LIMIT %(limit)s").format(
-        _reading_columns(kind, metrics), sql.Identifier(kind.reading_table), stretch.where
+        _reading_columns(kind, metrics), sql.Identifier(kind.reading_view), stretch.where
     )
     cursor = await connection.execute(statement, {**stretch.parameters, "limit": limit})
     return [_reading(metrics, row) for row in await cursor.fetchall()]
@@ -96,10 +96,11 @@ async def readings_csv(
     """The same as CSV with a header, and the last (time, seq) when there is more.
 
     PostgreSQL writes the CSV, ten times faster than Python would, and prints floats as short as they are. The
-    answer is whole in memory (``limit`` bounds it), so that a slow reader does not hold a connection.
+    answer is whole in memory (``limit`` bounds it), so that a slow reader does not hold a connection. The connection's
+    transaction is a snapshot, so that both statements see the same readings.
     """
     key = sql.SQL("SELECT ts, seq FROM {} {} ORDER BY ts, seq OFFSET %(last)s LIMIT 2").format(
-        sql.Identifier(kind.reading_table), stretch.where
+        sql.Identifier(kind.reading_view), stretch.where
     )
     columns = [
         sql.SQL("""to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ts, seq, boot"""),
@@ -108,14 +109,12 @@ async def readings_csv(
     ]
     statement = sql.SQL(
         "COPY (SELECT {} FROM {} {} ORDER BY ts, seq LIMIT %(limit)s) TO STDOUT (FORMAT csv, HEADER)"
-    ).format(sql.SQL(", ").join(columns), sql.Identifier(kind.reading_table), stretch.where)
-    async with connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = await (await connection.execute(key, {**stretch.parameters, "last": limit - 1})).fetchall()
-        chunks: list[bytes] = []
-        async with connection.cursor().copy(statement, {**stretch.parameters, "limit": limit}) as out:
-            async for chunk in out:
-                chunks.append(bytes(chunk))  # noqa: PERF401  # an async comprehension would hide the type
+    ).format(sql.SQL(", ").join(columns), sql.Identifier(kind.reading_view), stretch.where)
+    found = await (await connection.execute(key, {**stretch.parameters, "last": limit - 1})).fetchall()
+    chunks: list[bytes] = []
+    async with connection.cursor().copy(statement, {**stretch.parameters, "limit": limit}) as out:
+        async for chunk in out:
+            chunks.append(bytes(chunk))  # noqa: PERF401  # an async comprehension would hide the type
     return b"".join(chunks), (found[0] if len(found) == 2 else None)
 
 
@@ -127,7 +126,7 @@ async def series(
         "SELECT date_bin(make_interval(secs => %(step)s), ts, %(origin)s) AS ts, min({0})::float8 AS low,"
         " avg({0})::float8 AS mean, max({0})::float8 AS high, count({0}) AS readings"
         " FROM {1} {2} AND {0} IS NOT NULL GROUP BY 1 ORDER BY 1"
-    ).format(sql.Identifier(metric.name), sql.Identifier(kind.reading_table), stretch.where)
+    ).format(sql.Identifier(metric.name), sql.Identifier(kind.reading_view), stretch.where)
     async with connection.cursor(row_factory=class_row(Span)) as cursor:
         await cursor.execute(statement, {**stretch.parameters, "step": step_s, "origin": origin})
         return await cursor.fetchall()

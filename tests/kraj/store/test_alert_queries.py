@@ -1,13 +1,30 @@
 """What people ask about alerts: what is near, what was before, what bends the rules, and a day's pictures."""
 
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
+
+import psycopg
+import pytest
 
 from kraj.alerts import AlertChange, Scope, Severity, Step
 from kraj.kinds import KINDS
 from kraj.store import alerts, queries
 from tests.kraj.store.desk import Desk
 from tests.kraj.store.samples import AT, AT_MS, of_kind
+
+
+@pytest.fixture
+async def reader(
+    owner: psycopg.Connection[Any], database_role_url: Callable[[str], str]
+) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """The API's own connection, asking for somebody of the region: readings are seen through views alone."""
+    owner.execute("INSERT INTO person (name, title, created_at) VALUES ('a@b.cz', 'Anna', now())")
+    owner.execute("INSERT INTO membership (person_id, role, valid_from) SELECT person_id, 'viewer', now() FROM person")
+    connection = await psycopg.AsyncConnection.connect(database_role_url("kraj_api"), autocommit=True)
+    async with connection:
+        await connection.execute("SELECT set_config('kraj.principal', '1', false)")
+        yield connection
 
 
 async def opened(desk: Desk, asset_id: int, rule: str, minute: int = 0, **more: Any) -> int:
@@ -100,7 +117,9 @@ async def test_a_comment_moves_neither_the_repair_nor_the_end(desk: Desk) -> Non
     assert (await act(4, Step.COMMENTED, "closed", 4)).closed_at == AT + timedelta(hours=3)
 
 
-async def test_energy_is_power_held_until_the_next_reading_and_cut_at_the_hours(desk: Desk) -> None:
+async def test_energy_is_power_held_until_the_next_reading_and_cut_at_the_hours(
+    desk: Desk, reader: psycopg.AsyncConnection[Any]
+) -> None:
     hour_ms = 3_600_000
     start_ms = AT_MS // hour_ms * hour_ms
     start = AT + timedelta(milliseconds=start_ms - AT_MS)
@@ -108,10 +127,10 @@ async def test_energy_is_power_held_until_the_next_reading_and_cut_at_the_hours(
     await desk.write(of_kind(moments, power_w=[100.0, 40.0, 0.0]))
     await desk.write(of_kind([(2, start_ms, 1)], power_w=[12.0]))
     end = start + timedelta(hours=6)
-    found = await queries.hourly_wh(desk.connection, KINDS["lamp"], "brno", start, end)
+    found = await queries.hourly_wh(reader, KINDS["lamp"], "brno", start, end)
     held = {start: 50 + 12, start + timedelta(hours=1): 50 + 10 + 12, start + timedelta(hours=2): 12}
     assert {hour: round(wh, 6) for hour, wh in found.items() if wh} == held, "silence ends it after three heartbeats"
-    assert await queries.hourly_wh(desk.connection, KINDS["lamp"], "nowhere", start, end) == {}
+    assert await queries.hourly_wh(reader, KINDS["lamp"], "nowhere", start, end) == {}
 
 
 async def test_losses_are_those_of_alerts_that_ended_in_the_time(desk: Desk) -> None:
@@ -123,10 +142,10 @@ async def test_losses_are_those_of_alerts_that_ended_in_the_time(desk: Desk) -> 
     assert await queries.lost(desk.connection, "brno", AT, end) == [queries.Lost("day_burner", 2, 150.0)]
 
 
-async def test_a_feeders_voltage_spans_all_its_lamps(desk: Desk) -> None:
+async def test_a_feeders_voltage_spans_all_its_lamps(desk: Desk, reader: psycopg.AsyncConnection[Any]) -> None:
     desk.owner.execute('UPDATE asset SET metadata = \'{"feeder": "RVO-01/1"}\' WHERE asset_id IN (1, 2)')
     await desk.write(of_kind([(n, AT_MS + n, 1) for n in (1, 2, 3)], voltage_v=[228.0, 232.0, 100.0]))
-    assert await queries.feeders(desk.connection, "brno") == [("RVO-01/1", 2)]
+    assert await queries.feeders(reader, "brno") == [("RVO-01/1", 2)]
     end = AT + timedelta(hours=1)
-    (span,) = await queries.feeder_voltage(desk.connection, "brno", "RVO-01/1", AT, end, step_s=900)
+    (span,) = await queries.feeder_voltage(reader, "brno", "RVO-01/1", AT, end, step_s=900)
     assert (span.low, span.mean, span.high, span.readings) == (228.0, 230.0, 232.0, 2)

@@ -152,7 +152,7 @@ async def test_a_partition_that_somebody_dropped_is_made_again(desk: Desk) -> No
 
 
 async def test_a_database_that_does_not_fit_blames_us_and_no_reading(desk: Desk) -> None:
-    desk.owner.execute("ALTER TABLE reading_lamp DROP COLUMN power_w")
+    desk.owner.execute("ALTER TABLE reading_lamp DROP COLUMN power_w CASCADE")
     with pytest.raises(ConfigurationError, match="kraj migrate"):
         await desk.write(of_kind([(1, AT_MS, 1)]))
     assert desk.totals() == (0, 0, 0)

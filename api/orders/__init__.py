@@ -1,0 +1,1 @@
+"""What a work order holds besides the alert: photos, and whom it can be given to."""

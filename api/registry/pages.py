@@ -1,0 +1,280 @@
+"""The pages of the registry for a town hall: forms that work without JavaScript, each a piece of ``work``."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import parse_qsl, quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import ValidationError
+
+from api import acting, parameters, principal
+from api.alert_pages import counted
+from api.problems import Problem
+from api.registry import bodies, exchange, finding, forms, unregistered, work
+from api.registry.exchange import Answer, Connection
+from api.rest import AssetId
+from api.site import Site
+from kraj import devices
+from kraj.attributes import ATTRIBUTES
+from kraj.devices import DeviceState
+from kraj.groups import CONNECTING
+from kraj.kinds import KINDS
+from kraj.store import queries
+
+FIELDS_MAX = 100
+ROWS = 100
+SAID = frozenset({"added", "changed", "retired", "replaced", "suspended", "resumed", "decommissioned", "claimed"})
+
+
+def routes(site: Site) -> APIRouter:
+    """Every page of the registry."""
+    router = APIRouter(default_response_class=HTMLResponse, dependencies=[counted(site)])
+    _add_assets(router, site)
+    _add_devices(router, site)
+    _add_unregistered(router, site)
+    return router
+
+
+def _add_assets(router: APIRouter, site: Site) -> None:
+    @router.get("/registry")
+    async def hub(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        page = await unregistered.waiting(
+            site.service, unregistered.UnregisteredParameters.model_validate({"limit": ROWS})
+        )
+        async with site.service.database.connection() as connection:
+            groups = await queries.groups(connection, municipality=None, kind=None, after=0, limit=ROWS)
+            found = await queries.devices(connection, _wanted(request), after="", limit=ROWS)
+        return site.page(
+            request,
+            "registry.html",
+            unregistered=len(page.items),
+            groups=len(groups),
+            devices=found,
+            q=request.query_params.get("q", ""),
+            may=_may(),
+        )
+
+    @router.get("/registry/new")
+    async def new(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _form_page(site, request, None)
+
+    @router.post("/registry/new")
+    async def add(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+        asset = _checked(bodies.AssetBody, forms.asset(given) | {"municipality": given.get("municipality", "")})
+        name = given.get("device", "").strip()
+
+        async def doing(connection: Connection) -> Answer:
+            at = site.service.clock()
+            asset_id = await work.add_asset(connection, asset, at)
+            if name:
+                device = {"name": name, "municipality": asset.municipality, "asset_id": asset_id}
+                await work.add_device(connection, _checked(bodies.DeviceBody, device), at)
+            return Answer({}, headers={"location": f"/assets/{asset_id}?said=added"})
+
+        return await _done(site, given, request, raw, doing)
+
+    _add_changes(router, site)
+
+
+def _add_changes(router: APIRouter, site: Site) -> None:
+    @router.get("/assets/{asset_id}/edit")
+    async def edit(request: Request, asset_id: AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _form_page(site, request, asset_id)
+
+    @router.post("/assets/{asset_id}/edit")
+    async def change(request: Request, asset_id: AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+
+        async def doing(connection: Connection) -> Answer:
+            found = await finding.asset(connection, asset_id)
+            fields = forms.change(given, found.kind)
+            if given.get("municipality") and given["municipality"] != found.municipality:
+                fields["municipality"] = given["municipality"]
+            body = _checked(bodies.AssetChange, fields)
+            await work.change_asset(connection, asset_id, body, _version(given, found.version), site.service.clock())
+            return Answer({}, headers={"location": f"/assets/{asset_id}?said=changed"})
+
+        return await _done(site, given, request, raw, doing)
+
+    @router.post("/assets/{asset_id}/retire")
+    async def retire(request: Request, asset_id: AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+
+        async def doing(connection: Connection) -> Answer:
+            found = await finding.asset(connection, asset_id)
+            version = _version(given, found.version)
+            gone = await work.remove_asset(connection, asset_id, version, site.service.clock())
+            return Answer({}, headers={"location": "/registry" if gone else f"/assets/{asset_id}?said=retired"})
+
+        return await _done(site, given, request, raw, doing)
+
+
+def _add_devices(router: APIRouter, site: Site) -> None:
+    @router.get("/devices/{name}")
+    async def device(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _device_page(site, request, name)
+
+    @router.post("/devices/{name}/steps")
+    async def step(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+        body = _checked(bodies.StepBody, {"step": given.get("step", ""), "reason": given.get("reason", "")})
+
+        async def doing(connection: Connection) -> Answer:
+            await work.take_step(connection, name, body, site.service.clock())
+            return Answer({}, headers={"location": f"/devices/{quote(name)}?said={body.step}"})
+
+        return await _done(site, given, request, raw, doing)
+
+    @router.post("/devices/{name}/replace")
+    async def replace(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+        body = _checked(bodies.ReplaceBody, {"new": given.get("new", "").strip(), "reason": given.get("reason", "")})
+
+        async def doing(connection: Connection) -> Answer:
+            await work.replace(connection, name, body, site.service.clock())
+            return Answer({}, headers={"location": f"/devices/{body.new}?said=replaced"})
+
+        return await _done(site, given, request, raw, doing)
+
+    @router.post("/devices/{name}/provision")
+    async def provision(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """The code stands on the answer itself: it is shown once and in no address."""
+        async with site.service.database.connection(write=True) as connection:
+            code, expires_at = await work.provision(connection, name, site.service.clock())
+        return await _device_page(site, request, name, code=code, expires_at=expires_at)
+
+
+def _add_unregistered(router: APIRouter, site: Site) -> None:
+    @router.get("/unregistered")
+    async def listed(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        asked = unregistered.UnregisteredParameters.model_validate(
+            {"limit": ROWS, "cursor": request.query_params.get("cursor")}
+        )
+        page = await unregistered.waiting(site.service, asked)
+        return site.page(request, "unregistered.html", page=page, may=_may(), key=str(uuid.uuid4()))
+
+    @router.post("/unregistered/{name}/claim")
+    async def claim(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+        fields = {"municipality": given.get("municipality", ""), "asset": forms.asset(given)}
+        body = _checked(bodies.ClaimBody, fields)
+
+        async def doing(connection: Connection) -> Answer:
+            await work.claim(connection, name, body, site.service.clock())
+            return Answer({}, headers={"location": f"/devices/{name}?said=claimed"})
+
+        return await _done(site, given, request, raw, doing)
+
+    @router.get("/groups")
+    async def groups(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        async with site.service.database.connection() as connection:
+            rows = await queries.groups(connection, municipality=None, kind=None, after=0, limit=parameters.PAGE_MAX)
+            towns = await forms.towns(connection)
+        return site.page(
+            request, "groups.html", groups=rows, towns=towns, attributes=CONNECTING, may=_may(), key=str(uuid.uuid4())
+        )
+
+    @router.post("/groups")
+    async def add_group(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+        body = _checked(bodies.GroupBody, forms.group(given))
+
+        async def doing(connection: Connection) -> Answer:
+            await work.add_group(connection, body)
+            return Answer({}, headers={"location": "/groups"})
+
+        return await _done(site, given, request, raw, doing)
+
+    @router.post("/groups/{group_id}/remove")
+    async def remove_group(request: Request, group_id: int) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+
+        async def doing(connection: Connection) -> Answer:
+            found = await finding.group(connection, group_id)
+            await work.remove_group(connection, group_id, _version(given, found.version))
+            return Answer({}, headers={"location": "/groups"})
+
+        return await _done(site, given, request, raw, doing)
+
+
+async def _form_page(site: Site, request: Request, asset_id: int | None) -> Response:
+    kind = request.query_params.get("kind", "")
+    async with site.service.database.connection() as connection:
+        asset = None if asset_id is None else await finding.asset(connection, asset_id)
+        towns = await forms.towns(connection)
+    chosen = asset.kind if asset is not None else kind if kind in KINDS else None
+    return site.page(
+        request,
+        "asset_form.html",
+        asset=asset,
+        kind=chosen and KINDS[chosen],
+        attributes=ATTRIBUTES.get(chosen or "", ()),
+        towns=towns,
+        town=asset.municipality if asset is not None else request.query_params.get("municipality", ""),
+        key=str(uuid.uuid4()),
+    )
+
+
+async def _device_page(
+    site: Site, request: Request, name: str, *, code: str | None = None, expires_at: datetime | None = None
+) -> Response:
+    async with site.service.database.connection() as connection:
+        row = await work.seen_device(connection, name)
+        life = await queries.life(connection, row.device_id)
+        installed = await queries.served_by(connection, row.device_id)
+    said = request.query_params.get("said", "")
+    return site.page(
+        request,
+        "device.html",
+        device=row,
+        life=life,
+        installed=installed,
+        allowed=devices.allowed(DeviceState(row.state)),
+        may=_may(),
+        said=said if said in SAID else None,
+        key=str(uuid.uuid4()),
+        code=code,
+        expires_at=expires_at,
+    )
+
+
+async def _form(request: Request) -> tuple[dict[str, str], bytes]:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/x-www-form-urlencoded":
+        raise Problem("form", 415, given=media)
+    raw = await acting.bounded(request)
+    try:
+        return dict(parse_qsl(raw.decode(), max_num_fields=FIELDS_MAX)), raw
+    except ValueError as error:
+        raise Problem("body", 400, name="body", value="?") from error
+
+
+def _checked(model: type[exchange.Body], fields: Mapping[str, object]) -> exchange.Body:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise exchange.wrong(error) from error
+
+
+def _version(given: dict[str, str], version: int) -> int:
+    if given.get("version") != str(version):
+        raise exchange.changed()
+    return version
+
+
+async def _done(site: Site, given: dict[str, str], request: Request, raw: bytes, doing: exchange.Work) -> Response:
+    """Do it once for each form that was shown, and go on to what it says."""
+    answer = await exchange.once(site.service, given.get("key"), request.url.path, raw, doing)
+    return RedirectResponse(answer.headers["location"], 303)
+
+
+def _wanted(request: Request) -> queries.AssetFilter:
+    return queries.AssetFilter(text=request.query_params.get("q", "").replace("\0", "")[:100] or None)
+
+
+def _may() -> bool:
+    who = principal.current.get()
+    return who is not None and "register" in who.rights

@@ -1,0 +1,305 @@
+"""The resources under /v1 of the rulebook: windows, overrides, own rules, and trials of what is proposed."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from api import acting, cursors, parameters, rest
+from api.language import choose
+from api.parameters import Text
+from api.problems import Problem, responses
+from api.rulebook import bodies, examples, keeping
+from api.rulebook.asking import match, tagged
+from api.rulebook.trials import Trials
+from api.rulebook.wording import sentence
+from api.service import Service
+from kraj.store import rulebook, trials
+
+Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Its number.", examples=[3])]
+
+
+class Asked(parameters.Page):
+    """Of which municipality."""
+
+    municipality: Text | None = Field(None, description="Name of the owner.", examples=["olsinka-nad-mlynkou"])
+
+
+class AskedWindows(Asked):
+    """Which windows."""
+
+    over: bool = Field(False, description="Also those that are over.")
+
+
+def routes(service: Service, running: Trials) -> APIRouter:
+    """Every route about what people keep of the rules."""
+    router = APIRouter(prefix="/v1", tags=["rules"])
+    _add_windows(router, service)
+    _add_overrides(router, service)
+    _add_own(router, service)
+    _add_trials(router, service, running)
+    return router
+
+
+def _add_windows(router: APIRouter, service: Service) -> None:
+    path, one = "/maintenance-windows", "/maintenance-windows/{window_id}"
+
+    @router.get(path, responses=responses(400) | parameters.example(examples.WINDOWS))
+    async def windows(  # pyright: ignore[reportUnusedFunction]
+        asked: Annotated[AskedWindows, Query()], request: Request, response: Response
+    ) -> bodies.WindowPage:
+        """Maintenance windows that are not over, by number."""
+        after = cursors.number(asked.cursor, "windows", 0)
+        async with service.database.connection() as connection:
+            rows = await rulebook.windows(
+                connection,
+                municipality=asked.municipality or None,
+                ended_before=None if asked.over else service.clock(),
+                after=after,
+                limit=asked.limit + 1,
+            )
+        items = [bodies.Window.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
+        following = cursors.encode("windows", items[-1].maintenance_window_id) if len(rows) > asked.limit else None
+        rest.link(request, response, following)
+        return bodies.WindowPage(items=items, next_cursor=following)
+
+    @router.get(one, responses=responses(404) | parameters.example(examples.WINDOW))
+    async def window(window_id: Number, response: Response) -> bodies.Window:  # pyright: ignore[reportUnusedFunction]
+        """One maintenance window, with its ETag."""
+        return await _tagged_window(service, window_id, response)
+
+    @router.post(
+        path,
+        status_code=201,
+        responses=responses(400, 403, 404, 413, 415) | _made(examples.WINDOW),
+        openapi_extra=acting.documented(bodies.WindowBody),
+    )
+    async def add(request: Request, response: Response) -> bodies.Window:  # pyright: ignore[reportUnusedFunction]
+        """Set a window: until it ends, nothing of the place calls anybody."""
+        number = await keeping.write_window(service, None, await acting.json_body(request, bodies.WindowBody))
+        response.headers["location"] = f"/v1{path}/{number}"
+        return await _tagged_window(service, number, response)
+
+    @router.put(
+        one,
+        responses=responses(400, 403, 404, 412, 413, 415, 428) | parameters.example(examples.WINDOW),
+        openapi_extra=acting.documented(bodies.WindowBody),
+    )
+    async def change(  # pyright: ignore[reportUnusedFunction]
+        window_id: Number, request: Request, response: Response
+    ) -> bodies.Window:
+        """Change a window."""
+        body = await acting.json_body(request, bodies.WindowBody)
+        match(request, await _window(service, window_id))
+        await keeping.write_window(service, window_id, body)
+        return await _tagged_window(service, window_id, response)
+
+    @router.delete(one, status_code=204, responses=responses(403, 404, 412, 428))
+    async def drop(window_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Take a window away: rules speak again at once."""
+        found = await _window(service, window_id)
+        match(request, found)
+        await keeping.drop(service, "maintenance_window", window_id, found.municipality)
+        return Response(status_code=204)
+
+
+async def _window(service: Service, number: int) -> bodies.Window:
+    async with service.database.connection() as connection:
+        row = await rulebook.window(connection, number)
+    if row is None:
+        raise Problem("window", 404, name=number)
+    return bodies.Window.model_validate(row, from_attributes=True)
+
+
+async def _tagged_window(service: Service, number: int, response: Response) -> bodies.Window:
+    found = await _window(service, number)
+    tagged(response, found)
+    return found
+
+
+def _add_overrides(router: APIRouter, service: Service) -> None:
+    path, one = "/rule-overrides", "/rule-overrides/{override_id}"
+
+    @router.get(path, responses=responses(400) | parameters.example(examples.OVERRIDES))
+    async def overrides(  # pyright: ignore[reportUnusedFunction]
+        asked: Annotated[Asked, Query()], request: Request, response: Response
+    ) -> bodies.OverridePage:
+        """What municipalities have changed of rules, by number."""
+        after = cursors.number(asked.cursor, "overrides", 0)
+        async with service.database.connection() as connection:
+            rows = await rulebook.overrides(
+                connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
+            )
+        items = [bodies.Override.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
+        following = cursors.encode("overrides", items[-1].rule_override_id) if len(rows) > asked.limit else None
+        rest.link(request, response, following)
+        return bodies.OverridePage(items=items, next_cursor=following)
+
+    @router.get(one, responses=responses(404) | parameters.example(examples.OVERRIDE))
+    async def override(  # pyright: ignore[reportUnusedFunction]
+        override_id: Number, response: Response
+    ) -> bodies.Override:
+        """One override, with its ETag."""
+        found = await _override(service, override_id)
+        tagged(response, found)
+        return found
+
+    @router.post(
+        path,
+        status_code=201,
+        responses=responses(400, 403, 404, 413, 415) | _made(examples.OVERRIDE),
+        openapi_extra=acting.documented(bodies.OffBody),
+    )
+    async def switch_off(  # pyright: ignore[reportUnusedFunction]
+        request: Request, response: Response
+    ) -> bodies.Override:
+        """Switch a rule off. Other thresholds go by a trial: `POST /v1/trials`."""
+        number = await keeping.switch_off(service, await acting.json_body(request, bodies.OffBody))
+        response.headers["location"] = f"/v1{path}/{number}"
+        found = await _override(service, number)
+        tagged(response, found)
+        return found
+
+    @router.delete(one, status_code=204, responses=responses(403, 404, 412, 428))
+    async def drop(override_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """The rule is again as the catalogue has it."""
+        found = await _override(service, override_id)
+        match(request, found)
+        await keeping.drop(service, "rule_override", override_id, found.municipality)
+        return Response(status_code=204)
+
+
+async def _override(service: Service, number: int) -> bodies.Override:
+    async with service.database.connection() as connection:
+        row = await rulebook.override(connection, number)
+    if row is None:
+        raise Problem("number", 404, name=number)
+    return bodies.Override.model_validate(row, from_attributes=True)
+
+
+def _add_own(router: APIRouter, service: Service) -> None:
+    path, one = "/custom-rules", "/custom-rules/{custom_rule_id}"
+
+    @router.get(path, responses=responses(400) | parameters.example(examples.CUSTOM_RULES))
+    async def custom_rules(  # pyright: ignore[reportUnusedFunction]
+        asked: Annotated[Asked, Query()], request: Request, response: Response
+    ) -> bodies.CustomRulePage:
+        """Municipalities' own rules, by number."""
+        after = cursors.number(asked.cursor, "custom", 0)
+        async with service.database.connection() as connection:
+            rows = await rulebook.custom_rules(
+                connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
+            )
+        items = [bodies.CustomRule.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
+        following = cursors.encode("custom", items[-1].custom_rule_id) if len(rows) > asked.limit else None
+        rest.link(request, response, following)
+        return bodies.CustomRulePage(items=items, next_cursor=following)
+
+    @router.get(one, responses=responses(404) | parameters.example(examples.CUSTOM_RULE))
+    async def custom_rule(  # pyright: ignore[reportUnusedFunction]
+        custom_rule_id: Number, response: Response
+    ) -> bodies.CustomRule:
+        """One own rule, with its ETag."""
+        found = await _custom(service, custom_rule_id)
+        tagged(response, found)
+        return found
+
+    @router.post(
+        f"{one}/off",
+        responses=responses(400, 403, 404, 413, 415) | parameters.example(examples.CUSTOM_RULE),
+        openapi_extra=acting.documented(bodies.EmptyBody),
+    )
+    async def off(custom_rule_id: Number, request: Request) -> bodies.CustomRule:  # pyright: ignore[reportUnusedFunction]
+        """Switch an own rule off. On again it goes by a trial."""
+        await acting.json_body(request, bodies.EmptyBody)
+        found = await _custom(service, custom_rule_id)
+        await keeping.custom_off(service, custom_rule_id, found.municipality)
+        return await _custom(service, custom_rule_id)
+
+    @router.delete(one, status_code=204, responses=responses(403, 404, 412, 428))
+    async def drop(custom_rule_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Take an own rule away; its alerts stay in history."""
+        found = await _custom(service, custom_rule_id)
+        match(request, found)
+        await keeping.drop(service, "custom_rule", custom_rule_id, found.municipality)
+        return Response(status_code=204)
+
+    @router.post(
+        "/rules/check",
+        responses=responses(400, 413, 415) | parameters.example(examples.CHECKED),
+        openapi_extra=acting.documented(bodies.TextBody),
+    )
+    async def check(request: Request) -> bodies.Checked:  # pyright: ignore[reportUnusedFunction]
+        """Read a rule's text: its name, or the first mistake with line and column."""
+        rule, wrong = keeping.wrong((await acting.json_body(request, bodies.TextBody)).text)
+        return bodies.Checked(
+            rule=rule and rule.name,
+            mistake=wrong and bodies.MistakeText.model_validate(wrong, from_attributes=True),
+        )
+
+
+async def _custom(service: Service, number: int) -> bodies.CustomRule:
+    async with service.database.connection() as connection:
+        row = await rulebook.custom_rule(connection, number)
+    if row is None:
+        raise Problem("number", 404, name=number)
+    return bodies.CustomRule.model_validate(row, from_attributes=True)
+
+
+def _add_trials(router: APIRouter, service: Service, running: Trials) -> None:
+    @router.post(
+        "/trials",
+        status_code=202,
+        responses=responses(400, 403, 404, 409, 413, 415) | _made(examples.TRIAL_BEGUN, 202),
+        openapi_extra=acting.documented(bodies.TrialBody),
+    )
+    async def propose(request: Request, response: Response) -> bodies.Trial:  # pyright: ignore[reportUnusedFunction]
+        """Try a rule, or other thresholds, on what is stored; `Location` will have the verdict."""
+        number = await keeping.propose(service, running, await acting.json_body(request, bodies.TrialBody))
+        response.headers["location"] = f"/v1/trials/{number}"
+        return await shown(service, number, choose(request))
+
+    @router.get("/trials/{trial_id}", responses=responses(404) | parameters.example(examples.TRIAL))
+    async def trial(trial_id: Number, request: Request, response: Response) -> bodies.Trial:  # pyright: ignore[reportUnusedFunction]
+        """How far a trial is, and its verdict."""
+        response.headers["vary"] = "accept-language"
+        return await shown(service, trial_id, choose(request))
+
+    @router.post(
+        "/trials/{trial_id}/adopt",
+        responses=responses(400, 403, 404, 409, 413, 415) | parameters.example(examples.TRIAL),
+        openapi_extra=acting.documented(bodies.AdoptBody),
+    )
+    async def adopt(trial_id: Number, request: Request) -> bodies.Trial:  # pyright: ignore[reportUnusedFunction]
+        """Switch on what was tried; what would tell of too much asks for `confirm`."""
+        body = await acting.json_body(request, bodies.AdoptBody)
+        await keeping.adopt(service, trial_id, confirm=body.confirm)
+        return await shown(service, trial_id, choose(request))
+
+
+async def shown(service: Service, number: int, language: str) -> bodies.Trial:
+    """A trial as the API shows it."""
+    async with service.database.connection() as connection:
+        row = await trials.trial(connection, number)
+    if row is None:
+        raise Problem("trial", 404, name=number)
+    say = service.texts[language]
+    return bodies.Trial.model_validate(
+        {
+            "trial_id": row.rule_trial_id,
+            "municipality": row.municipality,
+            "proposal": row.proposal,
+            "state": "failed" if row.lost else row.state,
+            "progress": row.progress,
+            "verdict": row.verdict,
+            "sentence": row.verdict and sentence(row.verdict, say),
+            "error": say("rulebook.lost") if row.lost else row.error,
+            "who": row.who,
+            "asked_at": row.asked_at,
+            "adopted_at": row.adopted_at,
+        }
+    )
+
+
+def _made(example: Any, status: int = 201) -> dict[int | str, dict[str, Any]]:
+    return {status: parameters.example(example)[200]}

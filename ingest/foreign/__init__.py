@@ -1,0 +1,1 @@
+"""Foreign devices on their way in: their messages become readings, files and vendors' clouds become messages."""

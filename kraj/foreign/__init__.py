@@ -1,0 +1,1 @@
+"""Devices that people own already: what they say becomes readings, what we want becomes their commands; pure."""

@@ -1,0 +1,74 @@
+"""Writing groups of assets, in sets, inside the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+async def add(connection: Connection, municipality_id: int, name: str, kind: str) -> int:
+    """A new group; raises psycopg's ``UniqueViolation`` for a name that is taken there."""
+    cursor = await connection.execute(
+        "INSERT INTO asset_group (municipality_id, name, kind) VALUES (%s, %s, %s) RETURNING group_id",
+        [municipality_id, name, kind],
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise psycopg.DataError("no group_id was returned")
+    return row[0]
+
+
+async def change(connection: Connection, group_id: int, version: int, *, name: str | None, kind: str | None) -> bool:
+    """Another name or kind; False when somebody was faster."""
+    cursor = await connection.execute(
+        "UPDATE asset_group SET name = coalesce(%s, name), kind = coalesce(%s, kind)"
+        " WHERE group_id = %s AND version = %s",
+        [name, kind, group_id, version],
+    )
+    return cursor.rowcount == 1
+
+
+async def remove(connection: Connection, group_id: int, version: int) -> bool:
+    """False when somebody was faster; ``ForeignKeyViolation`` while a grant or an override names it."""
+    await connection.execute("DELETE FROM asset_group_member WHERE group_id = %s", [group_id])
+    cursor = await connection.execute(
+        "DELETE FROM asset_group WHERE group_id = %s AND version = %s", [group_id, version]
+    )
+    return cursor.rowcount == 1
+
+
+async def put_in(connection: Connection, group_id: int, asset_ids: Sequence[int]) -> list[int]:
+    """Put assets of the group's own municipality in; gives those that are none of it, of which nothing is done."""
+    await connection.execute(
+        "INSERT INTO asset_group_member (group_id, asset_id) SELECT g.group_id, a.asset_id"
+        " FROM asset_group g JOIN asset a USING (municipality_id) WHERE g.group_id = %s AND a.asset_id = ANY (%s)"
+        " ON CONFLICT DO NOTHING",
+        [group_id, list(asset_ids)],
+    )
+    cursor = await connection.execute(
+        "SELECT n.asset_id FROM unnest(%s::int[]) AS n(asset_id)"
+        " WHERE NOT EXISTS (SELECT FROM asset_group_member m WHERE m.group_id = %s AND m.asset_id = n.asset_id)",
+        [list(asset_ids), group_id],
+    )
+    return [asset_id for (asset_id,) in await cursor.fetchall()]
+
+
+async def put_in_where(connection: Connection, group_id: int, attributes: Mapping[str, Any]) -> int:
+    """Put in what has these attributes now; how many there are."""
+    cursor = await connection.execute(
+        "INSERT INTO asset_group_member (group_id, asset_id) SELECT g.group_id, a.asset_id"
+        " FROM asset_group g JOIN asset a USING (municipality_id)"
+        " WHERE g.group_id = %s AND a.retired_at IS NULL AND a.metadata @> %s ON CONFLICT DO NOTHING",
+        [group_id, Jsonb(dict(attributes))],
+    )
+    return cursor.rowcount
+
+
+async def take_out(connection: Connection, group_id: int, asset_ids: Sequence[int]) -> None:
+    """Take assets out; those that are not in are left alone."""
+    await connection.execute(
+        "DELETE FROM asset_group_member WHERE group_id = %s AND asset_id = ANY (%s)", [group_id, list(asset_ids)]
+    )
