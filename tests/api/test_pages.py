@@ -126,9 +126,7 @@ async def test_an_error_is_a_page_with_a_way_back(
     assert "Zpět na přehled" in await page(client, url, status)
 
 
-async def test_a_thousand_assets_come_within_half_a_second(
-    empty_region: Region, client: httpx.AsyncClient
-) -> None:
+async def test_a_thousand_assets_come_within_half_a_second(empty_region: Region, client: httpx.AsyncClient) -> None:
     devices = [
         NewDevice(
             name=f"lamp-{n}",
