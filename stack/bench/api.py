@@ -205,11 +205,11 @@ async def _import(client: httpx.AsyncClient, clerk: Clerk) -> dict[str, Any]:
     began = time.perf_counter()
     answer = await client.post("/v1/imports", content="\r\n".join(lines).encode("cp1250"), headers=headers)
     body: dict[str, Any] = answer.json()
-    while answer.status_code < 300 and "job_id" in body and body.get("state") not in ("done", "failed"):
+    while answer.status_code < 300 and "job_id" in body and body.get("state") not in ("done", "failed", "lost"):
         await asyncio.sleep(0.1)
         body = (await client.get(f"/v1/jobs/{body['job_id']}", headers=_signed(clerk))).json()
-    number = body.get("import_id")
-    done = await client.post(f"/v1/imports/{number}/apply", headers=_signed(clerk))
+    made = body.get("result") or f"/v1/imports/{body.get('import_id')}"  # a large file is a job, and it says where
+    done = await client.post(f"{made}/apply", headers=_signed(clerk))
     took = time.perf_counter() - began
     return {"import_10k_s": round(took, 1) if done.status_code < 300 else None, "import_said": done.text[:200]}
 
