@@ -23,6 +23,8 @@ NOON_V = np.array([0.2, 0.5, 1.2, 1.9, 2.3, 2.4, 2.4, 2.2, 1.5, 0.8, 0.3, 0.1])
 NOON_HOUR, NOON_WIDTH_H = 11.0, 3.0
 """UTC."""
 
+DAY_MINUTES = 24 * 60
+
 NOMINAL_HZ = 50.0
 FREQUENCY_HZ, FREQUENCY_MS = 0.018, 4 * 60_000
 """Deviation in the continental grid (ENTSO-E)."""
@@ -43,13 +45,18 @@ def grid_voltage_v(seed: int, supply_area: Ints, ts_ms: Ints, phase: Ints | int 
     ``areas``.
     """
     minute = civil_ms(ts_ms) % DAY_MS / 60_000
-    evening = EVENING_V * np.exp(-(((minute - EVENING_MINUTE) / EVENING_WIDTH) ** 2))
-    morning = MORNING_V * np.exp(-(((minute - MORNING_MINUTE) / MORNING_WIDTH) ** 2))
+    evening = EVENING_V * np.exp(-((_from(minute, EVENING_MINUTE) / EVENING_WIDTH) ** 2))
+    morning = MORNING_V * np.exp(-((_from(minute, MORNING_MINUTE) / MORNING_WIDTH) ** 2))
     noon = at_season(NOON_V, ts_ms) * np.exp(-(((ts_ms % DAY_MS / HOUR_MS - NOON_HOUR) / NOON_WIDTH_H) ** 2))
     own = tap_v(seed, supply_area) + _beside(seed, supply_area, phase)
     slow = WANDER_V * wander(seed, supply_area, ts_ms, WANDER_MS, WHAT_AREA)
     quick = FLICKER_V * wander(seed, supply_area, ts_ms, FLICKER_MS, WHAT_FLICKER)
     return own + (noon - evening - morning) + slow + quick
+
+
+def _from(minute: Floats, middle: int) -> Floats:
+    """Minutes from the middle of a peak, over midnight where that is nearer: a peak does not end with the date."""
+    return (minute - middle + DAY_MINUTES / 2) % DAY_MINUTES - DAY_MINUTES / 2
 
 
 def tap_v(seed: int, supply_area: Ints) -> Floats:

@@ -126,7 +126,9 @@ async def test_an_error_is_a_page_with_a_way_back(
     assert "Zpět na přehled" in await page(client, url, status)
 
 
-async def test_a_thousand_assets_come_within_half_a_second(empty_region: Region, client: httpx.AsyncClient) -> None:
+async def test_a_thousand_assets_come_in_under_a_tenth_of_a_second(
+    empty_region: Region, client: httpx.AsyncClient
+) -> None:
     devices = [
         NewDevice(
             name=f"lamp-{n}",
@@ -149,7 +151,7 @@ async def test_a_thousand_assets_come_within_half_a_second(empty_region: Region,
             answer = await client.get(url, headers=HTML)
             spent.append(time.perf_counter() - begun)
             assert answer.status_code == 200
-        assert min(spent) < 0.5, url
+        assert min(spent) < 0.1, url
     assert "Strana 1 z 5" in (await client.get("/")).text
 
 

@@ -258,7 +258,7 @@ def test_a_timeline_finds_and_counts_what_a_plain_loop_does(
         assert lasts[n] == (later or [300])[0] - ts
 
 
-def test_a_thousand_lamps_have_a_day_on_the_grid_within_a_second() -> None:
+def test_a_thousand_lamps_have_a_day_on_the_grid_within_a_third_of_a_second() -> None:
     made = region(1, 1400)
     model = LampModel(made, Weather(1))
     n = len(model.assets)
@@ -269,8 +269,8 @@ def test_a_thousand_lamps_have_a_day_on_the_grid_within_a_second() -> None:
         model.prepare(AUTUMN, Effects({}))
         model.at(np.repeat(np.arange(n), len(ts)), np.tile(ts, n))
 
-    # Of the processor, the best of three, and three times what it takes: other work on the machine is not ours.
-    assert min(_seconds(day) for _ in range(3)) < 0.9
+    # Of the processor, the best of three: other work on the machine is not ours.
+    assert min(_seconds(day) for _ in range(3)) < 0.3
 
 
 def _seconds(work: Callable[[], None]) -> float:

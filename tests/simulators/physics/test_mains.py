@@ -1,7 +1,7 @@
 """The low-voltage grid: within the standard, its own in each area, smooth."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulators.physics.frame import DAY_MS
@@ -45,11 +45,12 @@ def test_phases_differ_by_a_little_and_lastingly() -> None:
     assert by_array.tolist() == [one[0], two[1], three[2]]
 
 
+@example(seed=0, ts=START_MS + DAY_MS - HOUR_MS - 30_000, phase=1)  # Prague's midnight: the evening goes on over it
 @given(st.integers(0, 2**32), st.integers(START_MS, START_MS + 4 * 365 * DAY_MS), st.integers(1, 3))
 def test_voltage_and_frequency_are_smooth(seed: int, ts: int, phase: int) -> None:
     seconds = ts + np.arange(0, 60_000, 1000)
     volts = grid_voltage_v(seed, AREAS[:1], seconds, phase)
-    assert np.abs(np.diff(volts)).max() < 0.1
+    assert np.abs(np.diff(volts)).max() < 0.05
     hertz = frequency_hz(seed, seconds)
     assert np.abs(np.diff(hertz)).max() < 0.002
     assert np.abs(hertz - 50).max() < 0.1
