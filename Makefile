@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench lock
 export PYTHON
+# Tests wait for servers and browsers half of their time: one more worker than cores.
+WORKERS = $(shell echo $$(($$(nproc) + 1)))
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -15,7 +17,7 @@ demo: ## a whole simulated region on this machine
 
 test: ## all tests, on real PostgreSQL, mosquitto and Chromium
 	@tools/setup.sh test
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: ## lint, format, types, arrows, tidiness
 	@tools/setup.sh test

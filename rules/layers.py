@@ -13,9 +13,9 @@ from rules.estate import Members, Slots
 PIECE_ROWS = 16_384
 """Ten columns of this length are 1.3 MB: about what a core keeps near."""
 BLOCK_ROWS = 512
-DEPTH_MAX = 256
-"""Readings of one asset that are judged of a batch: each costs a layer. Devices have 64 under way at a time; who sends
-thousands at once is stored, and holds up nobody's judging."""
+DEPTH_MAX = 1440
+"""Readings of one asset that are judged of a batch, a day of one a minute: each costs a layer, half a millisecond. Who
+sends more at once is stored, and holds up nobody's judging."""
 SLICE_MS = 5 * 60_000
 SLICED_MS = 15 * 60_000
 """Readings that span more than this are judged slice by slice, so that one kind does not see another's future."""

@@ -15,11 +15,13 @@ from stack.broker import Broker
 from stack.database import OWNER, EmbeddedPostgres
 
 TEMPLATE = "kraj_template"
+MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
+MEMORY_BYTES_MIN = 4 << 30
 
 
-def _open_folder() -> Path:
+def _open_folder(parent: Path | None = None) -> Path:
     """Make a temporary folder that the servers' own accounts can reach, which pytest's ``tmp_path`` is not."""
-    folder = Path(tempfile.mkdtemp(prefix="kraj-"))
+    folder = Path(tempfile.mkdtemp(prefix="kraj-", dir=parent))
     folder.chmod(0o711)
     return folder
 
@@ -48,7 +50,9 @@ def postgres15() -> Iterator[EmbeddedPostgres]:
 
 
 def _serve(bin_dir: Path | None) -> Iterator[EmbeddedPostgres]:
-    folder = _open_folder()
+    """In memory where there is room: making and dropping a database a test takes 20 ms there, on a disk 150."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
+    folder = _open_folder(MEMORY if roomy else None)
     with EmbeddedPostgres(folder, bin_dir=bin_dir, shared_buffers="64MB") as server:
         yield server
     shutil.rmtree(folder)
@@ -98,8 +102,8 @@ def database15_url(database15_role_url: Callable[[str], str]) -> str:
 
 def _fresh(server: EmbeddedPostgres) -> Iterator[Callable[[str], str]]:
     name = f"test_{uuid.uuid4().hex[:12]}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
-    _admin(server, create)
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    _admin(server, create.format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
     yield lambda role: server.url(role, database=name)
     _admin(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

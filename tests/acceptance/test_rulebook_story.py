@@ -1,10 +1,10 @@
-"""Towns keep their own rules, on real servers: a rule with a mistake in it, and planned works."""
+"""Towns keep their own rules, on real servers: a bad night, a rule with a mistake in it, and planned works."""
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def town(database_url: str, broker: Broker, open_folder: Path) -> Site:
     """Lhota with six lamps on one feeder of its cabinet."""
     found = Site(database_url, broker, open_folder)
     found.lamps(6)
-    feeder = json.dumps({"feeder": "RVO-01/2", "cabinet": "RVO-01", "street": "Nádražní"})
+    place: dict[str, Any] = {"feeder": "RVO-01/2", "cabinet": "RVO-01", "street": "Nádražní"}
+    feeder = json.dumps(place | {"feeder_switched": False})  # the cabinet says nothing that would tell day from outage
     with psycopg.connect(database_url) as owner:
         owner.execute("UPDATE asset SET metadata = metadata || %s::jsonb", [feeder])
     return found
@@ -125,6 +126,64 @@ def worked(url: str, at: datetime) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_a_crews_bad_night(
+    lhota: Lhota, dispatch: tuple[str, list[dict[str, Any]]], database_role_url: Callable[[str], str]
+) -> None:
+    """A storm trips a feeder: one alert and one message for six lamps; it is taken, assigned, fixed and verified."""
+    site, town, connection = lhota.url, lhota.town, lhota.connection
+    url, heard = dispatch
+    page = lhota.page(locale="cs-CZ", viewport={"width": 360, "height": 740})
+    page.goto(f"{site}/notifications")
+    page.get_by_role("link", name="Přidat příjemce").click()
+    page.get_by_label("Jak mu říkáte").fill("dispečink")
+    page.get_by_label("Adresa").fill(url)
+    page.get_by_role("button", name="Uložit").click()
+    expect(page.get_by_role("status")).to_contain_text("Příjemce je uložený.")
+    page.get_by_role("button", name="Poslat zkoušku").click()
+    worked(database_role_url("kraj_notify"), datetime.now(UTC))
+    assert [message["title"] for message in heard] == ["[Kraj] Zkušební zpráva"]
+    page.reload()
+    expect(page.get_by_text("zkušební zpráva odešla")).to_be_visible()
+
+    names = [f"lamp-{n}" for n in range(6)]
+    with town.ingest().ready(), Devices(town.broker.port) as devices:
+        for name in names:
+            devices.publish(f"kraj/{TOWN}/{name}/status", '{"online":true,"boot":1}')
+            devices.await_ack(devices.send(name))
+        for name in names:
+            devices.publish(f"kraj/{TOWN}/{name}/status", '{"online":false}')
+        wait_until(lambda: ("feeder_outage", "open", True) in alerts(town), "one alert for the feeder", 240)
+        assert alerts(town) == [("feeder_outage", "open", True)]
+        for _ in range(2):
+            worked(database_role_url("kraj_notify"), datetime.now(UTC))
+        assert len(heard) == 2, "one message for six lamps"
+        assert "RVO-01/2" in heard[1]["title"]
+
+        signing.person(connection, "petr@lhota.example", "crew", TOWN, title="Petr Lampář", session=None)
+        page.goto(f"{site}/alerts")
+        page.get_by_role("link", name="Výpadek vývodu").click()
+        page.get_by_role("button", name="Přebírám").click()
+        expect(page.get_by_role("status")).to_contain_text("Porucha je vaše.")
+        page.get_by_label("Komu").fill("Petr Lampář")
+        page.get_by_role("button", name="Přidělit").click()
+        page.get_by_label("Co bylo vadné").select_option("Pojistka nebo jistič")
+        page.get_by_role("button", name="Opraveno").click()
+        expect(page.get_by_role("status")).to_contain_text("Zapsáno jako opravené")
+        for name in names:
+            devices.publish(f"kraj/{TOWN}/{name}/status", '{"online":true,"boot":2,"reset":"power_on"}')
+            devices.await_ack(devices.send(name, boot=2))
+        wait_until(lambda: alerts(town) == [("feeder_outage", "fixed", False)], "telemetry sees the lamps again", 240)
+        worked(database_role_url("kraj_notify"), datetime.now(UTC) + timedelta(minutes=45))
+    assert alerts(town) == [("feeder_outage", "closed", False)]
+    steps = query(
+        town.url,
+        "SELECT step, who FROM alert_event JOIN alert USING (alert_id)"
+        " WHERE rule = 'feeder_outage' AND who <> 'telemetry' ORDER BY alert_event_id",
+    )
+    assert steps == [("acknowledged", "Jana"), ("assigned", "Jana"), ("fixed", "Jana"), ("verified", "time")]
+    page.close()
+
+
 def test_a_technician_writes_a_rule_with_a_mistake_tries_it_and_switches_it_on(lhota: Lhota) -> None:
     """The mistake is shown where it is; the verdict comes before the switch; ingest judges by it at once."""
     site, town = lhota.url, lhota.town
