@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from kraj.kinds import KINDS
 from kraj.metrics import BITS_MAX, Kind, Metric, Type
 
 Connection = psycopg.AsyncConnection[Any]
@@ -70,12 +72,16 @@ class Span:
     readings: int
 
 
+@cache
+def _latest_statement(name: str) -> bytes:
+    kind = KINDS[name]
+    columns, view = _reading_columns(kind, kind.metrics), sql.Identifier(kind.latest_view)
+    return sql.SQL("SELECT {} FROM {} WHERE asset_id = %s").format(columns, view).as_bytes()
+
+
 async def latest(connection: Connection, kind: Kind, asset_id: int) -> ReadingRow | None:
     """The newest reading of an asset."""
-    statement = sql.SQL("SELECT {} FROM {} WHERE asset_id = %s").format(
-        _reading_columns(kind, kind.metrics), sql.Identifier(kind.latest_view)
-    )
-    row = await (await connection.execute(statement, [asset_id])).fetchone()
+    row = await (await connection.execute(_latest_statement(kind.name), [asset_id])).fetchone()
     return None if row is None else _reading(kind.metrics, row)
 
 

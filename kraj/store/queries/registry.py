@@ -3,6 +3,7 @@
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -41,16 +42,19 @@ class AssetFilter:
     group_id: int | None = None
 
     @property
-    def parameters(self) -> dict[str, str | int | None]:
+    def parameters(self) -> dict[str, str | int]:
+        """What was asked for and nothing else: of statements with conditions that do not apply PostgreSQL makes a new
+        plan each time."""
         text = None if self.text is None else folded(self.text)
         for special in "\\%_":
             text = text and text.replace(special, "\\" + special)
-        return {
+        given = {
             "municipality": self.municipality,
             "kind": self.kind,
             "group_id": self.group_id,
             "text": None if text is None else f"%{text}%",
         }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,34 +137,58 @@ _ASSET_COLUMNS = sql.SQL("""
 """)
 
 
-_PAGE = sql.SQL("""
-    WITH page AS MATERIALIZED (
-        SELECT p.asset_id FROM asset p
-        WHERE p.asset_id > %(after)s AND p.retired_at IS NULL
-          AND (%(municipality)s::text IS NULL
-               OR p.municipality_id = (SELECT m.municipality_id FROM municipality m WHERE m.name = %(municipality)s))
-          AND (%(kind)s::text IS NULL OR p.kind = %(kind)s)
-          AND (%(group_id)s::int IS NULL
-               OR p.asset_id IN (SELECT o.asset_id FROM asset_group_member o WHERE o.group_id = %(group_id)s))
-          AND (%(text)s::text IS NULL OR {label} LIKE %(text)s
-               OR p.asset_id IN (SELECT o.asset_id FROM asset_label o WHERE {old} LIKE %(text)s)
-               OR p.asset_id IN (SELECT i.asset_id FROM installed i JOIN device d USING (device_id)
-                                 WHERE i.valid_to IS NULL AND d.name LIKE %(text)s))
-        ORDER BY p.asset_id LIMIT %(limit)s
-    )
-""").format(label=_folded(sql.SQL("p.label")), old=_folded(sql.SQL("o.label")))
-"""The page is found first: joined before, everything about a hundred thousand assets would be looked up for fifty."""
+_OF_TOWN = "p.municipality_id = (SELECT m.municipality_id FROM municipality m WHERE m.name = %(municipality)s)"
+_ASSET_WHERE = {
+    "municipality": sql.SQL(_OF_TOWN),
+    "kind": sql.SQL("p.kind = %(kind)s"),
+    "group_id": sql.SQL("p.asset_id IN (SELECT o.asset_id FROM asset_group_member o WHERE o.group_id = %(group_id)s)"),
+    "text": sql.SQL("""({label} LIKE %(text)s
+        OR p.asset_id IN (SELECT o.asset_id FROM asset_label o WHERE {old} LIKE %(text)s)
+        OR p.asset_id IN (SELECT i.asset_id FROM installed i JOIN device d USING (device_id)
+                          WHERE i.valid_to IS NULL AND d.name LIKE %(text)s))""").format(
+        label=_folded(sql.SQL("p.label")), old=_folded(sql.SQL("o.label"))
+    ),
+}
+
+
+def _page(given: frozenset[str]) -> sql.Composed:
+    """The page is found first: joined before, everything about all assets would be looked up for fifty of them."""
+    conditions = [sql.SQL("p.asset_id > %(after)s AND p.retired_at IS NULL")]
+    return sql.SQL(
+        "WITH page AS MATERIALIZED (SELECT p.asset_id FROM asset p WHERE {} ORDER BY p.asset_id LIMIT %(limit)s)"
+    ).format(sql.SQL(" AND ").join([*conditions, *(_ASSET_WHERE[name] for name in sorted(given))]))
+
+
 _OF_PAGE = sql.SQL(" JOIN page ON page.asset_id = a.asset_id ")
 _IN_ORDER = sql.SQL(" ORDER BY a.asset_id")
+
+
+@cache
+def _assets_statement(given: frozenset[str]) -> bytes:
+    return (_page(given) + _ASSET_COLUMNS + _ASSETS + _OF_PAGE + _IN_ORDER).as_bytes()
+
+
+@cache
+def _headlines_statement(given: frozenset[str]) -> bytes:
+    newest = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT ts, {}::text AS headline, implausible FROM {} WHERE asset_id = a.asset_id").format(
+            shown(kind.by_name[kind.headline]), sql.Identifier(kind.latest_view)
+        )
+        for kind in KINDS.values()
+    )
+    columns = sql.SQL("""
+        SELECT a.asset_id, a.kind, a.label, a.latitude, a.longitude, m.name AS municipality,
+               m.title AS municipality_title, d.name AS device, s.online, l.ts, l.headline, l.implausible
+    """)
+    join = sql.SQL("LEFT JOIN LATERAL ({}) l ON true").format(newest)  # by key: nothing else goes into a barrier view
+    return (_page(given) + columns + _ASSETS + _OF_PAGE + join + _IN_ORDER).as_bytes()
 
 
 async def assets(connection: Connection, which: AssetFilter, *, after: int, limit: int) -> list[AssetRow]:
     """Assets by id, behind ``after``."""
     async with connection.cursor(row_factory=class_row(AssetRow)) as cursor:
-        await cursor.execute(
-            _PAGE + _ASSET_COLUMNS + _ASSETS + _OF_PAGE + _IN_ORDER,
-            {**which.parameters, "after": after, "limit": limit},
-        )
+        given = which.parameters
+        await cursor.execute(_assets_statement(frozenset(given)), {**given, "after": after, "limit": limit})
         return await cursor.fetchall()
 
 
@@ -173,22 +201,9 @@ async def asset(connection: Connection, asset_id: int) -> AssetRow | None:
 
 async def headlines(connection: Connection, which: AssetFilter, *, after: int, limit: int) -> list[HeadlineRow]:
     """Assets by id with the headline of their newest reading, whether they ever sent one or not."""
-    newest = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT ts, {}::text AS headline, implausible FROM {} WHERE asset_id = a.asset_id").format(
-            shown(kind.by_name[kind.headline]), sql.Identifier(kind.latest_view)
-        )
-        for kind in KINDS.values()
-    )
-    columns = sql.SQL("""
-        SELECT a.asset_id, a.kind, a.label, a.latitude, a.longitude, m.name AS municipality,
-               m.title AS municipality_title, d.name AS device, s.online, l.ts, l.headline, l.implausible
-    """)
-    join = sql.SQL("LEFT JOIN LATERAL ({}) l ON true").format(newest)  # by key: nothing else goes into a barrier view
     async with connection.cursor(row_factory=class_row(HeadlineRow)) as cursor:
-        await cursor.execute(
-            _PAGE + columns + _ASSETS + _OF_PAGE + join + _IN_ORDER,
-            {**which.parameters, "after": after, "limit": limit},
-        )
+        given = which.parameters
+        await cursor.execute(_headlines_statement(frozenset(given)), {**given, "after": after, "limit": limit})
         return await cursor.fetchall()
 
 
@@ -206,20 +221,33 @@ _DEVICES = sql.SQL("""
 """)
 
 
+@cache
+def _devices_statement(given: frozenset[str]) -> bytes:
+    serves: list[sql.Composable] = [sql.SQL("i.device_id = p.device_id AND i.valid_to IS NULL")]
+    if "kind" in given:
+        serves.append(sql.SQL("a.kind = %(kind)s"))
+    if "text" in given:
+        label = _folded(sql.SQL("a.label"))
+        serves.append(sql.SQL("({} LIKE %(text)s OR p.name LIKE %(text)s)").format(label))
+    conditions: list[sql.Composable] = [sql.SQL("p.name > %(after)s")]
+    if "municipality" in given:
+        conditions.append(sql.SQL(_OF_TOWN))
+    if len(serves) > 1:
+        one = sql.SQL("EXISTS (SELECT FROM installed i JOIN asset a USING (asset_id) WHERE {})").format(
+            sql.SQL(" AND ").join(serves)
+        )
+        conditions.append(one if "kind" in given else sql.SQL("(p.name LIKE %(text)s OR {})").format(one))
+    page = sql.SQL(
+        "WITH page AS MATERIALIZED (SELECT p.device_id FROM device p WHERE {} ORDER BY p.name LIMIT %(limit)s)"
+    ).format(sql.SQL(" AND ").join(conditions))
+    return (page + _DEVICES + sql.SQL("JOIN page ON page.device_id = d.device_id ORDER BY d.name")).as_bytes()
+
+
 async def devices(connection: Connection, which: AssetFilter, *, after: str, limit: int) -> list[DeviceRow]:
     """Devices by name, behind ``after``; the text is looked for in their names and in the labels they serve."""
-    where = sql.SQL("""
-        WHERE d.name > %(after)s
-          AND (%(municipality)s::text IS NULL OR m.name = %(municipality)s)
-          AND ((%(kind)s::text IS NULL AND %(text)s::text IS NULL) OR d.name LIKE %(text)s AND %(kind)s::text IS NULL
-               OR EXISTS (SELECT FROM installed i JOIN asset a USING (asset_id)
-                          WHERE i.device_id = d.device_id AND i.valid_to IS NULL
-                            AND (%(kind)s::text IS NULL OR a.kind = %(kind)s)
-                            AND (%(text)s::text IS NULL OR {label} LIKE %(text)s OR d.name LIKE %(text)s)))
-        ORDER BY d.name LIMIT %(limit)s
-    """).format(label=_folded(sql.SQL("a.label")))
     async with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
-        await cursor.execute(_DEVICES + where, {**which.parameters, "after": after, "limit": limit})
+        given = which.parameters
+        await cursor.execute(_devices_statement(frozenset(given)), {**given, "after": after, "limit": limit})
         return await cursor.fetchall()
 
 
