@@ -9,10 +9,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from stack.broker import Broker
 from stack.database import OWNER, EmbeddedPostgres
+
+settings.register_profile("kraj", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("kraj")
 
 TEMPLATE = "kraj_template"
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)

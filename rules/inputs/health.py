@@ -25,6 +25,9 @@ that fell silent together with it were last heard of at least two heartbeats ago
 ALIVE_SHARE = 0.5
 RESTS = "rests"
 """In the state of a kind that may be switched off as a whole: 1 where nothing is to be heard now."""
+LIT_KINDS = frozenset({"lamp", "cabinet"})
+DAWN_DEG = -4.0
+"""From here on a program may have switched its lamps off; in Czechia half an hour before sunrise."""
 COMPLETE_SHARE = 0.7
 """Of the expected data (lighting.md, guards on all)."""
 
@@ -123,9 +126,20 @@ def _silent_s(layer: Layer) -> Floats:
 
 
 def _expected_s(layer: Layer) -> Floats:
-    """On ticks; with readings ``track`` has put it there."""
+    """On ticks; with readings ``track`` has put it there.
+
+    What was lit and is silent since dawn may be off, and its word of that lost on the way: it has time until the
+    heartbeat of those that are off.
+    """
     known = layer.of(layer.state.array("heartbeat_s"))
-    return np.where(np.isnan(known), float(max(layer.kind.heartbeat_s, layer.kind.heartbeat_idle_s)), known)
+    busy, idle = float(layer.kind.heartbeat_s), float(layer.kind.heartbeat_idle_s)
+    expected = np.where(np.isnan(known), max(busy, idle), known)
+    if layer.kind.name in LIT_KINDS:
+        rows = np.flatnonzero((expected == busy) & (layer.column("silent_s") > busy))
+        if len(rows):
+            off = layer.part(rows).column("sun_elevation_deg") > DAWN_DEG
+            expected[rows[off]] = idle
+    return expected
 
 
 def _online(layer: Layer) -> Floats:

@@ -22,6 +22,7 @@ _REASONS = LAMP.by_name["level_reason"].states
 COOLER_K = 5.0
 DERATING = ("gear_thermal_derating", "light_source_thermal_derating")
 SHUT_DOWN = ("gear_thermal_shutdown", "light_source_thermal_shutdown")
+RESTARTING_S = 3600.0
 TESTED_BY = ("emergency", "cabinet", "manual")
 
 
@@ -121,6 +122,11 @@ def _is_hot(layer: Layer) -> Mask:
     return near | layer.flag("gear_is_derating") | layer.flag("gear_is_shut_down")
 
 
+def _restarting(layer: Layer) -> Floats:
+    """Within an hour of a start that nobody asked for: one that goes out again may well burn again soon (cycling)."""
+    return (_since("unexpected_ms")(layer) < RESTARTING_S).astype(np.float64)
+
+
 def _since(moment: str) -> Callable[[Layer], Floats]:
     """Time since a moment that ``track`` has noted; unknown where it never was."""
 
@@ -195,6 +201,7 @@ INPUTS = (
     _flag("Předřadník se vypnul", "Gear has shut down", "gear_is_shut_down", _has_flag(*SHUT_DOWN), "failure_flags"),
     _flag("Ruční ovládání nebo zkouška", "By hand or under test", "under_test", _under_test),
     _of(Unit.SECOND, "Doba od nárazu", "Since a blow", "since_shock_s", _since("shock_ms"), "shock_g"),
+    _flag("Sama znovu nastartovala", "Has started again by itself", "restarting", _restarting, "lamp_starts"),
     _of(Unit.SECOND, "Doba od přehřátí", "Since it was hot", "since_hot_s", _since("hot_ms"), "gear_temp_degc"),
     _of(
         Unit.VOLT,

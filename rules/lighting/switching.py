@@ -31,7 +31,7 @@ NEVER = 0
 
 
 def track(layer: Layer) -> None:
-    """Move ``switched_ms``, ``level_before_pct``, ``power_before_w`` and ``unexpected_total`` on."""
+    """Move ``switched_ms``, ``level_before_pct``, ``power_before_w``, ``unexpected_total`` and ``unexpected_ms`` on."""
     state, slots = layer.state, layer.slots
     returned = circuit.note_supply(layer, layer.column("voltage_v"))
     before = state.array("seen", shape=(len(SEEN),)).take(slots, axis=0)
@@ -103,6 +103,8 @@ def _count_starts(layer: Layer, before: Floats, now: Floats) -> None:
         # A counter from 1 on: 0 is what a counter says that has lost its memory.
         total = state.array("unexpected_total", fill=1.0)[where]
         state.put("unexpected_total", where, total + surplus[rows], total)
+        state.array("unexpected_ms", dtype=np.int64, fill=NEVER)
+        state.put("unexpected_ms", where, layer.ts_ms[rows])
     new = np.flatnonzero(more < -1)
     if len(new):
         state.array("lamp_replaced", fill=0.0)

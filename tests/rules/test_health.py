@@ -107,6 +107,20 @@ def test_the_heartbeat_is_that_which_held_before_the_reading() -> None:
     assert layer.column("heartbeat_s").tolist() == [300, 900, 300]  # by time: what is expected now
 
 
+@pytest.mark.parametrize(("hour", "expected"), [(0, [300, 300]), (2, [300, 300]), (6, [300, 3600]), (12, [300, 3600])])
+def test_what_was_lit_and_is_silent_since_dawn_may_be_off(hour: int, expected: list[float]) -> None:
+    """Its word of that may be lost: only who has just been heard of is known to burn by day."""
+    estate = Estate.of(1, [asset(1, latitude=49.4, longitude=15.6), asset(2, latitude=49.4, longitude=15.6)])
+    midnight_ms = int(datetime(2026, 11, 21, tzinfo=UTC).timestamp() * 1000)
+    now_ms = midnight_ms + hour * 3_600_000
+    layer = layer_of(estate, [now_ms] * 2)
+    health.heard_ms(layer.state)
+    layer.state.put("heard_ms", np.array([0, 1]), np.array([layer.attentive_ms - 60_000, layer.attentive_ms - 900_000]))
+    layer.state.array("heartbeat_s")
+    layer.state.put("heartbeat_s", np.array([0, 1]), np.array([300.0, 300.0]))
+    assert layer.column("heartbeat_s").tolist() == expected
+
+
 GROUP = st.sampled_from(["A", "B", None])
 MEMBER = st.tuples(
     st.sampled_from(["lamp", "cabinet", "stop"]),

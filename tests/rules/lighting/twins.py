@@ -33,6 +33,7 @@ class LampTwin:
     gone: bool = False
     last_ms: int | None = None
     unexpected: float = 1.0
+    unexpected_ms: int | None = None
     window: int | None = None
     volts: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     mean_v: float = UNKNOWN
@@ -122,12 +123,13 @@ class LampTwin:
             self.switched_ms = ts_ms
         if new_level:
             self.level_before, self.power_before = was_level, self.power_last
-        self._starts(gap, now, was_level, starts - was_starts, losses - was_losses)
+        if self._starts(gap, now, was_level, starts - was_starts, losses - was_losses):
+            self.unexpected_ms = ts_ms
         for name in names:
             if not isnan(of(now, name)):
                 self.seen[name] = now[name]
 
-    def _starts(self, gap: float, now: Snapshot, was_level: float, more: float, lost: float) -> None:
+    def _starts(self, gap: float, now: Snapshot, was_level: float, more: float, lost: float) -> bool:
         level = of(now, "level_commanded_pct")
         if more < -1:
             self.replaced = True
@@ -138,6 +140,8 @@ class LampTwin:
         believed = gap <= 6 * 3600 and more <= 0.1 * gap
         if lit and believed and of(now, "voltage_v") >= 180 and surplus > 0:
             self.unexpected += surplus
+            return True
+        return False
 
     def _voltage(self, ts_ms: int, gap: float, volts: float) -> None:
         window = ts_ms // 600_000
