@@ -8,7 +8,9 @@ from rules.correlation.losses import Losses
 from rules.correlation.places import Places
 from rules.correlation.power import Power, dead_phases
 from rules.correlation.records import EXPLAIN_MS, Cell, Open
-from rules.rule import Rule
+from rules.rule import Per, Rule
+
+_WHOLE = frozenset({Per.NIGHT, Per.DAY})
 
 
 class Explaining:
@@ -75,9 +77,16 @@ class Explaining:
             if self._places.members(scope, cause.kinds) >= cause.count
         )
 
-    def wait_ms(self, parents: Sequence[Cell]) -> int:
-        """How long an alert waits for these."""
-        return max(self._by_name[name].wait_ms if name in self._by_name else EXPLAIN_MS for name, _ in parents)
+    def wait_ms(self, rule: str, parents: Sequence[Cell]) -> int:
+        """How long an alert of this rule or cause waits for these; what is judged of whole nights or days speaks long
+        after what is judged at once, and is not waited for."""
+        at_once = rule not in self._rules or self._rules[rule].per not in _WHOLE
+        return max((self._wait_ms(name, at_once=at_once) for name, _ in parents), default=0)
+
+    def _wait_ms(self, name: str, *, at_once: bool) -> int:
+        if name in self._by_name:
+            return self._by_name[name].wait_ms
+        return 0 if at_once and self._rules[name].per in _WHOLE else EXPLAIN_MS
 
     def explains(self, parent: tuple[Cell, Open], cell: Cell, since_ms: int, asset_id: int | None, at_ms: int) -> bool:
         """Whether an alert that is open, or was until a moment ago, explains one that has begun at ``since_ms``."""

@@ -138,7 +138,7 @@ class Intake:
         tell_ms = None
         if parent is None and (parents := self._book.parents(cell, symptom.asset_id)):
             # What came late has waited already; its neighbours may come as late, though.
-            tell_ms = max(at_ms + self._now.explaining.wait_ms(parents), now_ms + SETTLE_MS)
+            tell_ms = max(at_ms + self._now.explaining.wait_ms(cell[0], parents), now_ms + SETTLE_MS)
         found = Found(
             since_ms=symptom.since_ms,
             at_ms=at_ms,

@@ -229,7 +229,7 @@ class Judge:
         tell_ms = None
         if parent is None and (parents := self._book.parents(cell, asset_id)):
             since_ms = at_ms if suspicion is None else suspicion.since_ms
-            tell_ms = max(since_ms + self._explaining.wait_ms(parents), at_ms)
+            tell_ms = max(since_ms + self._explaining.wait_ms(cell[0], parents), at_ms)
         members = self._places.members(cell[1], cause.kinds)
         found = Found(
             since_ms=began,

@@ -22,7 +22,7 @@ _REASONS = LAMP.by_name["level_reason"].states
 COOLER_K = 5.0
 DERATING = ("gear_thermal_derating", "light_source_thermal_derating")
 SHUT_DOWN = ("gear_thermal_shutdown", "light_source_thermal_shutdown")
-RESTARTING_S = 3600.0
+RESTARTED_S, RESTARTING_S = 24 * 3600.0, 3600.0
 TESTED_BY = ("emergency", "cabinet", "manual")
 
 
@@ -45,8 +45,13 @@ def track(layer: Layer) -> None:
     if len(hot):
         state.array("hot_ms", dtype=np.int64, fill=0)
         state.put("hot_ms", slots[hot], layer.ts_ms[hot])
-    state.array("power_last_w")
-    state.put("power_last_w", slots, layer.column("power_w"))
+    power = layer.column("power_w")
+    before = state.array("power_last_w")[slots]
+    out = np.flatnonzero((power < OUT_W) & (before >= OUT_W))
+    if len(out):
+        state.array("went_out_ms", dtype=np.int64, fill=0)
+        state.put("went_out_ms", slots[out], layer.ts_ms[out])
+    state.put("power_last_w", slots, power)
 
 
 def _fell_unpowered(layer: Layer) -> Mask:
@@ -123,8 +128,9 @@ def _is_hot(layer: Layer) -> Mask:
 
 
 def _restarting(layer: Layer) -> Floats:
-    """Within an hour of a start that nobody asked for: one that goes out again may well burn again soon (cycling)."""
-    return (_since("unexpected_ms")(layer) < RESTARTING_S).astype(np.float64)
+    """It has started by itself within a day, and burned within an hour: it may well burn again soon (cycling)."""
+    started = _since("unexpected_ms")(layer) < RESTARTED_S
+    return (started & (_since("went_out_ms")(layer) < RESTARTING_S)).astype(np.float64)
 
 
 def _since(moment: str) -> Callable[[Layer], Floats]:

@@ -19,11 +19,13 @@ POWER = ("phase_lost", "cabinet_outage", "grid_outage")
 CAUSES = load()
 
 
-def rule(name: str, *kinds: str, hidden: bool = False, explained_by: Sequence[str] = ()) -> Rule:
+def rule(
+    name: str, *kinds: str, hidden: bool = False, explained_by: Sequence[str] = (), per: Per = Per.READING
+) -> Rule:
     return Rule(
         name=name,
         kinds=kinds or ("lamp",),
-        per=Per.READING,
+        per=per,
         when="power_w > 0",
         severity=Severity.MAJOR,
         title=Title(cs=name, en=name),

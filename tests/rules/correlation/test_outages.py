@@ -5,6 +5,7 @@ import random
 import pytest
 
 from kraj.alerts import Severity, SymptomChange
+from rules.rule import Per
 from tests.rules.correlation.scene import RULES, START, Stage, Town, all_of, asset, back, cleared, raised, rule
 
 
@@ -346,6 +347,21 @@ def test_a_rule_can_be_explained_by_another_rule_on_the_same_asset() -> None:
     stage.tick(30, every=1)
     assert stage.ledger.rules_told() == ["inverter_fault", "string_open"]
     assert [a.asset_id for a in stage.ledger.alerts.values() if a.parent is None] == [31, 30]
+
+
+@pytest.mark.parametrize(("per", "told"), [(Per.READING, []), (Per.NIGHT, ["out"])])
+def test_what_is_judged_of_whole_nights_explains_what_follows_it_and_is_not_waited_for(
+    per: Per, told: list[str]
+) -> None:
+    rules = [*RULES, rule("out", explained_by=["restarts"]), rule("restarts", per=per)]
+    stage = Stage(Town(lamps=3).estate(), rules)
+    stage.step(0, raised("out", 1100, 0))
+    stage.tick(5, every=1)
+    assert stage.ledger.rules_told() == told
+    stage.step(60, raised("restarts", 1101, 60))
+    stage.step(90, raised("out", 1101, 90))
+    stage.tick(120)
+    assert [a.parent is None for a in stage.ledger.open() if a.rule == "out"] == [True, False]
 
 
 def test_a_feeder_that_grew_is_over_when_four_fifths_of_all_are_back() -> None:

@@ -81,7 +81,7 @@ def test_many_lamps_at_once_are_as_each_alone(steps: list[dict[int, tuple[int, d
                 "supply_gone": float(twin.gone),
                 "since_shock_s": UNKNOWN if twin.shock_ms is None else (ts_ms - twin.shock_ms) / 1000,
                 "since_hot_s": UNKNOWN if twin.hot_ms is None else (ts_ms - twin.hot_ms) / 1000,
-                "restarting": float(twin.unexpected_ms is not None and ts_ms - twin.unexpected_ms < 3_600_000),
+                "restarting": float(twin.restarting(ts_ms)),
                 **twin.judged(snapshot),
             }
             assert {n: column[row] for n, column in said.items()} == pytest.approx(ought, nan_ok=True, rel=1e-9)

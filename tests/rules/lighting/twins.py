@@ -34,6 +34,7 @@ class LampTwin:
     last_ms: int | None = None
     unexpected: float = 1.0
     unexpected_ms: int | None = None
+    went_out_ms: int | None = None
     window: int | None = None
     volts: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     mean_v: float = UNKNOWN
@@ -67,8 +68,14 @@ class LampTwin:
         flags = 0 if isnan(of(now, "failure_flags")) else int(now["failure_flags"])
         if of(now, "gear_temp_degc") > 80 or flags & (1 << 4 | 1 << 5 | 1 << 9 | 1 << 10):
             self.hot_ms = ts_ms
+        if of(now, "power_w") < 3 <= self.power_last:
+            self.went_out_ms = ts_ms
         self.power_last = of(now, "power_w")
         self.last_ms = ts_ms
+
+    def restarting(self, ts_ms: int) -> bool:
+        started = self.unexpected_ms is not None and ts_ms - self.unexpected_ms < 24 * 3_600_000
+        return started and self.went_out_ms is not None and ts_ms - self.went_out_ms < 3_600_000
 
     def since_s(self, ts_ms: int, now: Snapshot) -> float:
         since = UNKNOWN if self.switched_ms is None else (ts_ms - self.switched_ms) / 1000
