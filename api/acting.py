@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from api import written
 from api.database import Connection
 from api.principal import current
 from api.problems import SHOWN_CHARS_MAX, Problem
@@ -24,17 +25,11 @@ MUTE_MAX = timedelta(days=366)
 """A longer mute is an override of the rule, or a lamp that is to be taken away."""
 
 
-def _whole(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a zero byte")
-    return text
-
-
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX), AfterValidator(_whole)
+    str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX, pattern=written.LINE), AfterValidator(str.strip)
 ]
 Note = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NOTE_CHARS_MAX), AfterValidator(_whole)
+    str, StringConstraints(min_length=1, max_length=NOTE_CHARS_MAX, pattern=written.PROSE), AfterValidator(str.strip)
 ]
 
 

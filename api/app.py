@@ -2,14 +2,26 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import alert_pages, alerts, auditing, enrolment, health, pages, pictures, problems, registry, rest, stream
+from api import (
+    alert_pages,
+    alerts,
+    auditing,
+    document,
+    enrolment,
+    health,
+    pages,
+    pictures,
+    problems,
+    registry,
+    rest,
+    stream,
+)
+from api.bounds import Bounds
 from api.database import Database
 from api.door import opening
 from api.door.keeper import Keeper, Memory
@@ -18,6 +30,11 @@ from api.foreign import routes as foreign_routes
 from api.importing import pages as import_pages
 from api.importing import routes as import_routes
 from api.importing.work import Importer
+from api.lighting import order_pages as light_order_pages
+from api.lighting import order_routes as light_orders
+from api.lighting import pages as light_pages
+from api.lighting import program_pages as light_program_pages
+from api.lighting import routes as light_routes
 from api.notifications import contact_pages, contact_routes
 from api.orders import routes as order_routes
 from api.registry import pages as registry_pages
@@ -89,6 +106,10 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     app.include_router(foreign_pages.routes(site), include_in_schema=False)
     for kept in (rulebook_pages.routes(site), rule_pages.routes(site, trials), contact_pages.routes(site)):
         app.include_router(kept, include_in_schema=False)
+    app.include_router(light_routes.routes(service))
+    app.include_router(light_orders.routes(service))
+    for lit in (light_program_pages, light_order_pages, light_pages):  # paths of words before those of numbers
+        app.include_router(lit.routes(site), include_in_schema=False)
     app.include_router(enrolment.routes(service, settings.authority_folder, wall))
     app.include_router(registry_pages.routes(site), include_in_schema=False)
     for made in (pages.routes(site, desk), alert_pages.routes(site, desk), pictures.routes(site, desk)):
@@ -96,24 +117,10 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     app.mount("/static", static())
     app.add_middleware(Keeper, service=service, answer=answer, wall=wall, memory=memory)
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(Bounds)
     app.add_middleware(Watch, requests=service.requests, public_url=settings.public_url)
-    app.openapi = lambda: openapi(app)
+    app.openapi = lambda: document.openapi(app)
     return app
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document, made once: with our problem details in place of FastAPI's 422, which we never send."""
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        for path in schema["paths"].values():
-            for operation in path.values():
-                operation["responses"].pop("422", None)
-        components = schema["components"]["schemas"]
-        for name in ("HTTPValidationError", "ValidationError"):
-            components.pop(name, None)
-        components["ProblemDetails"] = problems.ProblemDetails.model_json_schema()
-        app.openapi_schema = schema
-    return app.openapi_schema
 
 
 def run(settings: Settings) -> None:

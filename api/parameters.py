@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from api import written
 from api.problems import Problem
 from kraj.kinds import KINDS
 from kraj.store.queries import AssetFilter
@@ -51,7 +52,7 @@ def _time(value: object, info: ValidationInfo) -> datetime:
     return when
 
 
-Text = Annotated[str, AfterValidator(_printable)]
+Text = Annotated[str, AfterValidator(_printable), WithJsonSchema({"type": "string", "pattern": written.WHOLE})]
 KindName = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(KINDS)})]
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Cursor = Annotated[str | None, Field(description="`next_cursor` of the page before.")]

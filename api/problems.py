@@ -17,6 +17,7 @@ from kraj.errors import UnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_S = 5
+REALM = 'Bearer realm="kraj"'
 SHOWN_CHARS_MAX = 2000
 """A wrong value is shown back; the longest list of known metrics fits."""
 
@@ -59,25 +60,25 @@ class ProblemDetails(BaseModel):
     instance: str = Field(description="The path that was asked for.")
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a route's errors; any may also answer 503."""
-    schema = {"$ref": "#/components/schemas/ProblemDetails"}
-    return {
-        status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in (*statuses, 503)
-    }
+def responses(*statuses: int, schema: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's errors; ``api.document`` adds those that follow from what a route takes."""
+    content = {MEDIA_TYPE: {"schema": SCHEMA if schema is None else schema}}
+    return {status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
 
 
+SCHEMA = {"$ref": "#/components/schemas/ProblemDetails"}
 _DESCRIPTIONS = {
     400: "A parameter, or something in the body, is wrong.",
     401: "Nobody is signed in.",
     403: "One's rights do not reach so far, or another site's page has sent this.",
     404: "There is no such thing.",
+    408: "The body came too slowly.",
     409: "Not now; the hint says what is possible.",
     412: "Somebody else has changed it meanwhile; read it again.",
     413: "The body is too large.",
     415: "The body is no JSON.",
     422: "The Idempotency-Key was used for another request.",
+    423: "A safety lock refuses it; the detail says whose.",
     428: "If-Match is missing: say which state you change.",
     429: "Too many attempts; wait as long as Retry-After says.",
     503: "The database is away; try again.",
@@ -102,10 +103,14 @@ def answer(service: Service, request: Request, problem: Problem) -> Response:
     """The JSON answer."""
     found = details(service, request, problem)
     headers = {"content-language": choose(request), "vary": "accept-language"}
+    if problem.status == 401:
+        headers["www-authenticate"] = REALM
     if problem.status == 503:
         headers["retry-after"] = str(RETRY_S)
     if "retry_s" in problem.values:
         headers["retry-after"] = str(problem.values["retry_s"])
+    if "allow" in problem.values:
+        headers["allow"] = str(problem.values["allow"])
     return JSONResponse(found.model_dump(), problem.status, headers, MEDIA_TYPE)
 
 
@@ -119,18 +124,39 @@ def translate(request: Request, error: Exception) -> Problem:
         return _of_validation(error)
     if isinstance(error, HTTPException):
         code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
-        return Problem(code, error.status_code, method=request.method, path=request.url.path, detail=str(error.detail))
+        given = {"method": request.method, "path": request.url.path, "detail": str(error.detail)}
+        return Problem(code, error.status_code, **given, **_allowed(request, error))
     return Problem("internal", 500)
 
 
+def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
+    """What a 405 says besides: the methods of all operations at this path, where the router knows those of one only."""
+    if error.status_code != 405:
+        return {}
+    parts = request.url.path.split("/")
+    found: set[str] = set()
+    for path, operations in request.app.openapi()["paths"].items():
+        known = path.split("/")
+        if len(known) == len(parts) and all(
+            one in ("", other) or one[0] == "{" for one, other in zip(known, parts, strict=True)
+        ):
+            found |= {method.upper() for method in operations}
+    return {"allow": ", ".join(sorted(found)) or (error.headers or {}).get("Allow", "GET")}
+
+
 _UNAVAILABLE = ((NotMigratedError, "not_migrated"), (TooSlowError, "too_slow"))
+
+
+_UNKNOWN = {"photo": "photo_unknown", "token": "token_id"}
+"""Codes of what is named in a path, where they are not the parameter's name."""
 
 
 def _of_validation(error: RequestValidationError) -> Problem:
     first: dict[str, Any] = error.errors()[0]
     place, *_, name = (*first["loc"], "") if len(first["loc"]) == 1 else first["loc"]
     if place == "path":
-        return Problem(str(name).removesuffix("_id"), 404, name=first["input"])
+        code = str(name).removesuffix("_id")
+        return Problem(_UNKNOWN.get(code, code), 404, name=first["input"])
     if name == "limit":
         return Problem("limit", 400, limit=first["input"], limit_max=first.get("ctx", {}).get("le", 200))
     return Problem("parameter_value", 400, name=name, value=first["input"])

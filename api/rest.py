@@ -160,7 +160,7 @@ def _headline(kind: Kind, row: queries.HeadlineRow) -> schemas.Headline | None:
     if row.headline is None:
         return None
     metric = kind.by_name[kind.headline]
-    flagged = (row.implausible or 0) >> kind.metrics.index(metric) & 1
+    flagged = (row.implausible or 0) >> kind.positions[metric.name] & 1
     return schemas.Headline(
         metric=metric.name, value=_value(metric, row.headline), unit=metric.unit.symbol, plausible=not flagged
     )

@@ -16,11 +16,13 @@ from prometheus_client import start_http_server
 from ingest.claims import Claims
 from ingest.counters import Counters
 from ingest.database import Database
+from ingest.dispatch import Dispatcher
 from ingest.foreign.translating import FILTER
 from ingest.judge import Judge
 from ingest.pipeline import Pipeline
 from ingest.resend import grant_resends
 from ingest.session import Credentials, Link, connect, keep_session
+from ingest.telling import tell_commands
 from kraj import topics
 from kraj.clock import shifted
 from kraj.errors import ConfigurationError
@@ -107,6 +109,8 @@ async def serve(settings: Settings, database_url: str) -> None:
     session = asyncio.create_task(keep_session(connect_once, line.connected, database.held.wait))
     waiter = asyncio.create_task(stop.wait())
     resends = asyncio.create_task(grant_resends(database, lambda: line.link))
+    telling = asyncio.create_task(tell_commands(database, lambda: line.link))
+    dispatching = asyncio.create_task(Dispatcher(database_url, lambda: line.link, now).run())
     claims = asyncio.create_task(Claims(database, counters, judge, in_flight=lambda: pipeline.in_flight).run())
     try:
         done, _ = await asyncio.wait([work, session, waiter], return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +125,7 @@ async def serve(settings: Settings, database_url: str) -> None:
         except TimeoutError:
             log.warning("not everything could be committed in time; the broker will send it again")
     finally:
-        tasks = (claims, resends, session, work, waiter)
+        tasks: list[asyncio.Task[Any]] = [claims, resends, telling, dispatching, session, work, waiter]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

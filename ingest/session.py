@@ -9,8 +9,8 @@ import random
 import ssl
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -55,6 +55,21 @@ class Credentials:
     tls: ssl.SSLContext | None = None
 
 
+Outgoing = tuple[str, bytes, int | None]
+"""Topic, payload, and for how many seconds it counts; None is for ever."""
+TAKEN = (mqtt5.PubAckReasonCode.SUCCESS, mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)
+"""The broker has the message; by the first, somebody is there to get it."""
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """Messages on their way to the broker."""
+
+    done: asyncio.Future[None]
+    left: int
+    codes: list[mqtt5.PubAckReasonCode] = field(default_factory=list[mqtt5.PubAckReasonCode])
+
+
 Inbox = Callable[["Link", list[tuple[str, bytes, int]]], None]
 """Takes the (topic, payload, packet id) of what one read brought; packet id 0 needs no PUBACK."""
 
@@ -79,7 +94,9 @@ class Link(asyncio.Protocol):
         self.closed: asyncio.Future[None] = loop.create_future()
         self._session_present = False
         self._digesting: deque[tuple[int, float]] = deque()
-        self._delivering: dict[int, asyncio.Future[bool]] = {}
+        self._delivering: dict[int, tuple[_Delivery, int]] = {}
+        self._one_delivery = asyncio.Lock()
+        self._receive_max = PACKET_ID_MAX
         self._packet_id = SUBSCRIBE_ID
         self.digested = 0
         """Acknowledged messages whose PUBACK the broker has read."""
@@ -172,6 +189,7 @@ class Link(asyncio.Protocol):
                     self._refused(f"broker refused {self._who.client_id}: {packet.reason_code}")
                     return
                 self._session_present = packet.session_present
+                self._receive_max = packet.receive_max
                 filters = [
                     mqtt5.TopicFilter(
                         topic,
@@ -192,8 +210,11 @@ class Link(asyncio.Protocol):
                 elif not self.ready.done():
                     self.ready.set_result(self._session_present)
             case mqtt5.PubAckPacket() if packet.packet_id in self._delivering:
-                reached = packet.reason_code == mqtt5.PubAckReasonCode.SUCCESS
-                self._delivering.pop(packet.packet_id).set_result(reached)
+                delivery, place = self._delivering.pop(packet.packet_id)
+                delivery.codes[place] = packet.reason_code
+                delivery.left -= 1
+                if not delivery.left and not delivery.done.done():
+                    delivery.done.set_result(None)
             case mqtt5.PingRespPacket() if self._digesting:
                 count, sent_at = self._digesting.popleft()
                 self.digested += count
@@ -227,23 +248,42 @@ class Link(asyncio.Protocol):
 
         Raises ``UnavailableError`` when the connection is lost meanwhile.
         """
-        loop = asyncio.get_running_loop()
-        waiting: dict[str, asyncio.Future[bool]] = {}
-        for topic in topics:
+        reached = await self.deliver_each([(topic, payload, expiry_s) for topic in topics])
+        return {topic for topic, there in zip(topics, reached, strict=True) if there}
+
+    async def deliver_each(self, messages: Sequence[Outgoing], *, retain: bool = False) -> list[bool]:
+        """Publish with QoS 1; return for each whether the broker had somebody to give it to (or keeps it: ``retain``).
+
+        No more are on their way than the broker takes. Raises ``UnavailableError`` like ``deliver``.
+        """
+        reached = TAKEN if retain else TAKEN[:1]
+        found: list[bool] = []
+        async with self._one_delivery:
+            for start in range(0, len(messages), self._receive_max):
+                codes = await self._deliver(messages[start : start + self._receive_max], retain=retain)
+                found += [code in reached for code in codes]
+        return found
+
+    async def _deliver(self, messages: Sequence[Outgoing], *, retain: bool) -> list[mqtt5.PubAckReasonCode]:
+        delivery = _Delivery(asyncio.get_running_loop().create_future(), len(messages))
+        delivery.codes = [mqtt5.PubAckReasonCode.UNSPECIFIED_ERROR] * len(messages)
+        data = bytearray()
+        for place, (topic, payload, expiry_s) in enumerate(messages):
             self._packet_id = self._packet_id % PACKET_ID_MAX + 1
-            waiting[topic] = self._delivering[self._packet_id] = loop.create_future()
-            packet = mqtt5.PublishPacket(
+            self._delivering[self._packet_id] = delivery, place
+            data += mqtt5.PublishPacket(
                 topic,
                 payload,
                 qos=mqtt5.QoS.AT_LEAST_ONCE,
+                retain=retain,
                 packet_id=self._packet_id,
                 message_expiry_interval=expiry_s,
-            )
-            self._send(packet.write())
-        await asyncio.wait([self.closed, asyncio.gather(*waiting.values())], return_when=asyncio.FIRST_COMPLETED)
-        if self.closed.done():
-            raise UnavailableError("the broker's connection was lost before it had taken all commands")
-        return {topic for topic, reached in waiting.items() if reached.result()}
+            ).write()
+        self._send(bytes(data))
+        await asyncio.wait([self.closed, delivery.done], return_when=asyncio.FIRST_COMPLETED)
+        if not delivery.done.done():
+            raise UnavailableError("the broker's connection was lost before it had taken all messages")
+        return delivery.codes
 
     def ping(self) -> None:
         """Keep the connection alive; drop it when the broker has been silent too long while we listened."""

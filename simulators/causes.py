@@ -9,7 +9,7 @@ from random import Random
 
 from simulators.asset import Asset
 from simulators.physics.ailments import SIZES
-from simulators.physics.lighting import LOGARITHM_TWICE, OVERDRIVEN_FULL
+from simulators.physics.lighting import DEAF, LIAR, LOGARITHM_TWICE, OVERDRIVEN_FULL
 from simulators.physics.supply import CONTACTOR_OPEN
 from simulators.targets import Grounds, Target
 
@@ -133,7 +133,7 @@ OF_LAMPS = (
         (DAY, 5 * DAY),
         0.004,
         _one_of(OVERDRIVEN_FULL, LOGARITHM_TWICE),
-        "1: stays at full light; 2: takes the level for a DALI number, so that 60 % gives 6 %",
+        "1: stays at full light; 2: takes the level for a DALI number, so that 60 % gives 6 %; 3, 4: see below",
     ),
     Cause("low_power_factor", _lamps, (2 * DAY, 8 * DAY), 0.002, _factor_lost, "share of the factor lost"),
     Cause("voltage", _lamps, (3.0, 2 * DAY), 0.001, _within((192, 203), (256, 270)), "volts"),
@@ -209,6 +209,20 @@ CAUSES: Mapping[str, Cause] = {
     cause.name: cause for cause in (*OF_GROUPS, *OF_CABINETS, *OF_STOPS, *OF_ROOFS, *OF_LAMPS, *OF_DEVICES, *BY_WEATHER)
 }
 """Groups first: a scenario deals in this order, and a group needs all of its assets unharmed."""
+
+
+VARIANTS: Mapping[str, Cause] = {
+    "controller_deaf": Cause("dim_not_followed", lambda g: g.dimmed, (DAY, 5 * DAY), 0.0, _one_of(DEAF)),
+    "controller_lying": Cause("dim_not_followed", lambda g: g.dimmed, (DAY, 5 * DAY), 0.0, _one_of(LIAR)),
+    "broker_lost": Cause("comms_lost", _lamps, (3.0, 4 * DAY), 0.0, _full),
+    "clock_lost": Cause(
+        "clock_drift", lambda g: [t for t in _lamps(g) if g.has_clock(t.lead)], (DAY, 5 * DAY), 0.0, _within((310, 540))
+    ),
+}
+"""What can be asked for by a name of its own, and is labelled by the cause that tells of it: a controller that follows
+neither programs nor commands, keeps its last level by night and says so; one that does the same and says that it has
+followed; a lamp that hears of nobody and keeps its program; one whose clock is so far off that it refuses its calendar
+and goes by its photocell. No scenario deals them."""
 
 
 def _alone(target: Target) -> Target:

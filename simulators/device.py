@@ -5,9 +5,10 @@ import contextlib
 import logging
 import socket
 import ssl
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
@@ -16,8 +17,12 @@ from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from kraj import moving
+from kraj.certificates import Certificate
+from kraj.errors import PayloadError
 from kraj.topics import Channel, Topic
-from simulators.messages import ACK, COMMAND, NAME, Result
+from simulators.controller import Obeys
+from simulators.messages import ACK, COMMAND, NAME, Command, Result
 from simulators.region import Device
 from simulators.ring import Entry, Ring
 
@@ -26,6 +31,8 @@ READINGS_PER_MESSAGE = 16
 """A backlog goes in messages of this many readings: about 10 kB, far below what the platform takes."""
 COMMANDS_REMEMBERED = 64
 """Answers kept so that a command that comes again is answered again and not done again."""
+LIGHT = ("set_level", "release")
+"""Commands that a device with lamps hands to its controller."""
 UNREAD_MAX = 10_000
 """Packets that may wait in the kernel for a device that has lost its power: far more than fit."""
 SESSION_EXPIRY_S = 3600
@@ -57,7 +64,8 @@ class SimulatedDevice:
     """A device with one connection of its own.
 
     ``record`` puts a reading into the ring at any time; ``run`` keeps the connection and sends until ``stop``.
-    ``acknowledged`` is told of each reading that the platform confirmed for the first time.
+    ``acknowledged`` is told of each reading that the platform confirmed for the first time. By ``roots`` it knows an
+    order to move to another server; without them it follows none. Its ``controller`` tells how its lamps obey.
 
     Power and network are lost in two steps: after ``lose`` nothing is sent or heard, and nobody knows; with ``cut`` the
     broker finds the connection dead, and publishes the will. ``back`` lets it connect again, ``restart`` before it
@@ -74,6 +82,8 @@ class SimulatedDevice:
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
         acknowledged: Callable[[str, int, Sequence[int]], None] | None = None,
+        roots: Sequence[Certificate] = (),
+        controller: Obeys | None = None,
     ) -> None:
         self.device = device
         self.ring = ring
@@ -86,6 +96,9 @@ class SimulatedDevice:
         self._password = password
         self._tls = tls
         self._acknowledged = acknowledged
+        self._roots = tuple(roots)
+        self._controller = controller
+        self._moving = False
         self._topic = partial(Topic, device.municipality, device.name)
         self._started_s = self._now_s()
         self._answers: OrderedDict[str, Result] = OrderedDict()
@@ -198,7 +211,8 @@ class SimulatedDevice:
             try:
                 if self._lost:
                     self.cut()
-                await client.subscribe([(str(self._topic(Channel.ACK)), 0), (str(self._topic(Channel.COMMAND)), 1)])
+                heard = [(Channel.ACK, 0), (Channel.COMMAND, 1), *([(Channel.DESIRED, 1)] if self._controller else [])]
+                await client.subscribe([(str(self._topic(channel)), qos) for channel, qos in heard])
                 await self._say(client, self._online())
                 self.ring.reconnect()
                 self.connected = True
@@ -251,6 +265,9 @@ class SimulatedDevice:
                 sending.result()
             if self._stopping.is_set() and (not self.ring.pending or self._now_s() >= self._drain_until):
                 return
+            if self._moving:
+                self._moving = False
+                return
             await self._sleep_until_needed()
         await listener  # raises what ended it
 
@@ -275,6 +292,8 @@ class SimulatedDevice:
             try:
                 if message.topic.value.endswith(f"/{Channel.ACK}"):
                     self._take_ack(message)
+                elif message.topic.value.endswith(f"/{Channel.DESIRED}"):
+                    await self._take_desired(client, message)
                 else:
                     await self._obey(client, message)
             except msgspec.DecodeError:
@@ -287,28 +306,55 @@ class SimulatedDevice:
             self._acknowledged(self.device.name, ack.boot, first)
         self._wake.set()
 
+    async def _take_desired(self, client: Client, message: Message) -> None:
+        answer = self._controller.desired(message.payload) if self._controller else None
+        if answer is not None:
+            topic = str(self._topic(Channel.REPORTED))
+            await client.publish(topic, msgspec.json.encode(answer), qos=1, retain=True)
+
     async def _obey(self, client: Client, message: Message) -> None:
         id_ = NAME.decode(message.payload).id
         answer = self._answers.get(id_)
         if answer is None:
-            answer = self._do(id_, message.payload)
+            answer = self._do(id_, message)
             self._answers[id_] = answer
             if len(self._answers) > COMMANDS_REMEMBERED:
                 self._answers.popitem(last=False)
         await client.publish(str(self._topic(Channel.RESULT)), msgspec.json.encode(answer), qos=1)
+        if self._moving:
+            self._wake.set()
 
-    def _do(self, id_: str, payload: bytes) -> Result:
+    def _do(self, id_: str, message: Message) -> Result:
         try:
-            command = COMMAND.decode(payload)
+            command = COMMAND.decode(message.payload)
         except msgspec.DecodeError as error:
             return Result(id_, ok=False, error=str(error)[:200])
+        if command.do == moving.DO:
+            return self._move(command)
+        if self._controller and command.do in LIGHT:
+            expiry: int | None = getattr(message.properties, "MessageExpiryInterval", None)
+            return self._controller.obey(command, expiry)
         if command.do != "resend":
-            return Result(command.id, ok=False, error=f"unknown command {command.do[:60]!r}; known: resend")
+            known = ", ".join(("resend", moving.DO, *(LIGHT if self._controller else ())))
+            return Result(command.id, ok=False, error=f"unknown command {command.do[:60]!r}; known: {known}")
         # Without a clock it cannot tell which readings a time names; sending them all again is always safe.
         from_ts, to_ts = (command.from_ts, command.to_ts) if self.device.clock else (None, None)
         readings = self.ring.resend(from_seq=command.from_seq, to_seq=command.to_seq, from_ts=from_ts, to_ts=to_ts)
         self._wake.set()
         return Result(command.id, ok=True, readings=readings)
+
+    def _move(self, command: Command) -> Result:
+        """Check the order; the session ends once the answer is out, and the next one is at the new server."""
+        try:
+            to = moving.obey(msgspec.to_builtins(command), self.device.name, self._roots, time.time_ns() // 1_000_000)
+        except PayloadError as error:
+            return Result(command.id, ok=False, error=f"{error.reason}: {error}"[:200])
+        self._link = replace(self._link, host=to.host, port=to.port)
+        if self._tls is not None:
+            self._tls.load_verify_locations(cadata=to.authority)
+        self._roots = (*self._roots, *moving.authorities(to.authority))
+        self._moving = True
+        return Result(command.id, ok=True)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

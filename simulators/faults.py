@@ -7,7 +7,7 @@ from random import Random
 
 from kraj.errors import ConfigurationError
 from simulators.asset import Region
-from simulators.causes import CAUSES, Cause
+from simulators.causes import CAUSES, VARIANTS, Cause
 from simulators.physics.frame import DAY_MS, Fault
 from simulators.physics.lighting import CREW_TEST
 from simulators.targets import Grounds, Target
@@ -52,7 +52,11 @@ def _parts(spec: str) -> Iterator[str]:
     """A comma ends a target only where another cause follows it: labels hold addresses, and those hold commas."""
     part = ""
     for piece in spec.split(","):
-        if "@" in part and piece.strip() and piece.partition("@")[0].strip() not in {NONE, SCENARIO, *CAUSES}:
+        if (
+            "@" in part
+            and piece.strip()
+            and piece.partition("@")[0].strip() not in {NONE, SCENARIO, *CAUSES, *VARIANTS}
+        ):
             part += f",{piece}"
             continue
         if part.strip():
@@ -76,10 +80,11 @@ def one(
 
     Raises ``ConfigurationError`` for an unknown cause, and where the region has nothing that it can strike.
     """
-    known = CAUSES.get(cause)
+    every = {**CAUSES, **VARIANTS}
+    known = every.get(cause)
     if known is None:
-        near = get_close_matches(cause, CAUSES, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(CAUSES)}"
+        near = get_close_matches(cause, every, 1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(every)}"
         raise ConfigurationError(f"unknown fault {cause!r}{hint}")
     targets = known.targets(Grounds(region))
     if target is not None:

@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 from aiomqtt import MqttError
 
+from kraj import moving
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from simulators.agenda import Agenda, Due, Event, Turn
+from simulators.controller import Controller
 from simulators.device import Link, SimulatedDevice
-from simulators.identity import contexts
+from simulators.identity import ROOTS, contexts
 from simulators.pace import Pace
 from simulators.physics.frame import DAY_MS, Fault
+from simulators.physics.lamp import LampModel
 from simulators.presence import Day
 from simulators.radio import RADIOS
 from simulators.region import Region
 from simulators.ring import CAPACITY, Resend, Ring
-from simulators.roster import Roster
+from simulators.roster import Duty, Roster
 from simulators.stamps import Stamps
 from simulators.wording import readings
 from simulators.world import World
@@ -68,8 +71,9 @@ class Fleet:
     devices connect without name and password.
     ``pace`` gives the simulated time. Devices report by their own habits, and lose power and network as the region's
     days and ``faults`` bring it; with ``interval_s`` they do nothing but report so often, day and night, powered or
-    not: a load for the platform. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that
-    the platform confirmed, as an oracle for what it must hold.
+    not: a load for the platform. Lamps obey what they are told over MQTT: ``controllers`` has those of the devices that
+    have lamps. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that the platform
+    confirmed, as an oracle for what it must hold.
     """
 
     def __init__(
@@ -100,6 +104,8 @@ class Fleet:
         self._pace = pace or Pace.of(wall_clock_ms)
         self._interval_s = interval_s
         self._hushed = False
+        self._told = False
+        self._looked_ms = 0
         self._world = world or World(region)
         self._faults = tuple(faults)
         self._boot = self._pace.now_ms() // 1000 - BOOTS_FROM_S if boot is None else boot
@@ -107,6 +113,8 @@ class Fleet:
         channels = np.array([i.channel for device in region.devices for i in device.installed])
         self._channel = {kind: channels[places] for kind, places in self._world.asset.items()}
         tls = {} if identities is None else contexts(identities, [device.name for device in region.devices])
+        roots = () if identities is None else moving.authorities((identities / ROOTS).read_text())
+        self.controllers = self._controllers()
         self.devices: dict[str, SimulatedDevice] = {}
         for number, device in enumerate(region.devices):
             # A seed of its own for each device: adding one changes nothing for the others.
@@ -119,6 +127,8 @@ class Fleet:
                 password=credentials[device.name] if credentials is not None else None,
                 tls=tls.get(device.name),
                 acknowledged=self._keep if keep_acknowledged else None,
+                roots=roots,
+                controller=self.controllers.get(device.name),
             )
         self._by_place = list(self.devices.values())
 
@@ -149,6 +159,11 @@ class Fleet:
             if not task.cancelled() and (fault := task.exception()):
                 raise fault
 
+    @property
+    def duty(self) -> Duty:
+        """The day that the fleet lives through, as it was planned first."""
+        return self._today.duty
+
     def hush(self) -> None:
         """Make no more readings; what the rings hold is still delivered."""
         self._hushed = True
@@ -170,6 +185,25 @@ class Fleet:
             malformed=sum(d.malformed for d in devices),
         )
 
+    def _controllers(self) -> dict[str, Controller]:
+        """Of the devices with lamps."""
+        model = self._world.models.get("lamp")
+        if not isinstance(model, LampModel):
+            return {}
+        row = {asset.key: n for n, asset in enumerate(model.assets)}
+        found: dict[str, Controller] = {}
+        for device in self._world.region.devices:
+            rows = {i.channel: row[i.asset.key] for i in device.installed if i.asset.key in row}
+            if rows:
+                found[device.name] = Controller(
+                    rows, model.told, self._pace.now_ms, self._take_notice, clock=device.clock
+                )
+        return found
+
+    def _take_notice(self) -> None:
+        """Lamps were told something: the day is planned again at the next look."""
+        self._told = True
+
     def _keep(self, device: str, boot: int, seqs: Sequence[int]) -> None:
         self.acknowledged.update((device, boot, seq) for seq in seqs)
 
@@ -179,6 +213,7 @@ class Fleet:
             return
         now_ms = self._pace.now_ms()
         self._roster = Roster(self._world, self._faults, now_ms, boot=self._boot, fresh=True)
+        self._looked_ms = now_ms - 1
         self._today = await self._plan(now_ms // DAY_MS * DAY_MS)
         for device in self._today.skip(now_ms):
             self._by_place[device].lose()
@@ -191,16 +226,36 @@ class Fleet:
             await self._load(self._interval_s)
         while not self._hushed:
             await self._day(self._today)
-            self._today = await self._plan(self._today.duty.start_ms + DAY_MS)
+            next_ms = self._today.duty.start_ms + DAY_MS
+            self._forget(next_ms)
+            self._today = await self._plan(next_ms)
+
+    def _forget(self, before_ms: int) -> None:
+        model = self._world.models.get("lamp")
+        if isinstance(model, LampModel):
+            model.told.forget(before_ms)
+
+    async def _again(self, agenda: Agenda) -> Agenda:
+        """The same day with what lamps were told since the last look; what was reported until then stays reported."""
+        self._told = False
+        told = self.controllers.values()
+        self._roster.every("lamp", {row: one.interval_s for one in told for row in one.rows})
+        planned = Agenda(await asyncio.to_thread(self._roster.again, agenda.duty))
+        planned.skip(self._looked_ms + 1)
+        return planned
 
     async def _day(self, agenda: Agenda) -> None:
         end_ms = agenda.duty.start_ms + DAY_MS
+        self._looked_ms = max(self._looked_ms, agenda.duty.start_ms - 1)
         while not self._hushed:
+            if self._told:
+                agenda = await self._again(agenda)
             now_ms = min(self._pace.now_ms(), end_ms - 1)
             for event in agenda.happened(now_ms):
                 self._befall(event)
             for due in agenda.due(now_ms):
                 self._record(due, agenda.duty.presence)
+            self._looked_ms = now_ms
             if self._pace.now_ms() >= end_ms:
                 return
             await asyncio.sleep(min(LOOK_S, self._pace.wait_s(agenda.next_ms())))
@@ -214,6 +269,8 @@ class Fleet:
                 device.cut()
             case Turn.RESTART:
                 device.restart()
+                if controller := self.controllers.get(device.device.name):
+                    controller.restart()
             case Turn.BACK:
                 device.back()
 
@@ -242,8 +299,8 @@ class Fleet:
         began_ms = self._pace.now_ms()
         while not self._hushed:
             ts_ms = self._pace.now_ms()
-            if ts_ms // DAY_MS != day:
-                day = ts_ms // DAY_MS
+            if ts_ms // DAY_MS != day or self._told:
+                day, self._told = ts_ms // DAY_MS, False
                 await asyncio.to_thread(self._world.prepare, day * DAY_MS, self._faults)
             running = Day.quiet(devices, self._boot, began_ms)
             for kind, everyone in rows.items():

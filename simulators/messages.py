@@ -19,13 +19,20 @@ class Name(msgspec.Struct):
 
 
 class Command(Name):
-    """The payload of ``command``; the bounds belong to ``resend``."""
+    """The payload of ``command``; the bounds belong to ``resend``, the texts to ``move``, the rest to lamps."""
 
     do: str
     from_ts: int | None = None
     to_ts: int | None = None
     from_seq: int | None = None
     to_seq: int | None = None
+    document: str | None = None
+    signature: str | None = None
+    issuer: str | None = None
+    channel: int = 0
+    level_pct: int | None = None
+    reason: str | None = None
+    until: int | None = None
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -35,6 +42,15 @@ class Result(msgspec.Struct, omit_defaults=True):
     ok: bool
     error: str | None = None
     readings: int | None = None
+
+
+class Reported(msgspec.Struct, omit_defaults=True):
+    """The payload of ``reported``: the version that is applied, and of one that is not why not."""
+
+    version: int
+    ok: bool
+    error: str | None = None
+    wanted: int | None = None
 
 
 ACK = msgspec.json.Decoder(Ack)

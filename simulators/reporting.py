@@ -84,15 +84,20 @@ class Reporter:
         self.crew = crew
         self._habit = HABITS[model.kind.name]
         self._memory: Memory | None = None
+        self._before: tuple[int, Memory] | None = None
+        self.habitual_steps = crew.active_steps.copy()
+        """Between heartbeats while nobody asks for others."""
 
     def plan(self, start_ms: int, *, edges: Moments | None = None, returns: Moments | None = None) -> Plan:
-        """When these devices report on the prepared day, which follows the one planned before.
+        """When these devices report on the prepared day: the one that follows the day planned before, or that again.
 
         ``edges`` are the moments at which faults begin and end, looked at more closely; at ``returns`` a device has its
         network back, and reports.
         """
         day = _Day(self.model, self.crew, start_ms)
-        memory = self._memory or self._first(day)
+        again = self._before is not None and self._before[0] == start_ms
+        memory = self._before[1] if self._before and again else self._memory or self._first(day)
+        self._before = (start_ms, memory)
         changes = _changes(day, self._habit.commanded, self._habit.unexpected, memory, edges or Moments.none())
         switching = _switching(day, changes)
         due = _heartbeats(self.crew, day.active, memory.active)

@@ -1,13 +1,13 @@
 """Who reports when in a world: the crews of every kind and the presence of their devices, day after day."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from simulators.causes import NETWORK_CAUSES
 from simulators.habits import Crew, whole
-from simulators.physics.frame import DAY_MS, Fault, Rows
+from simulators.physics.frame import DAY_MS, GRID_MS, Fault, Rows
 from simulators.presence import Day, Outage, Presence
 from simulators.reporting import Moments, Plan, Reporter
 from simulators.world import World, today
@@ -16,6 +16,8 @@ CREW_MAX = 512
 """Assets planned together: what is in hand at once stays below some tens of megabytes."""
 RECONNECT_MS = (1_000, 30_000)
 """From the return of the network to the first words: devices try again at most 30 s apart."""
+TOLD_AFTER_MS = (60_000, 360_000)
+"""So long after it was told something a lamp reports once more: the ramp is over; it has warmed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +62,48 @@ class Roster:
 
     def day(self, start_ms: int) -> Duty:
         """Prepare and plan the day that follows the last one."""
-        acting = today(self.faults, start_ms)
-        self.world.prepare(start_ms, acting)
         outages = self._outages(start_ms)
-        returned = [(o.device, o.to_ms) for o in outages if start_ms <= o.to_ms < start_ms + DAY_MS]
+        parts = self._parts(start_ms, outages)
         powered = np.zeros(len(self._names), np.bool_)
-        parts: list[Part] = []
         switching: list[tuple[int, int, bool]] = []
-        for kind, reporter, place in self._crews:
-            device = self.world.device[kind][reporter.crew.rows]
-            plan = reporter.plan(start_ms, edges=_edges(acting, place), returns=_returns(returned, device))
-            parts.append(Part(kind, reporter, plan))
+        for part in parts:
+            reporter, plan = part.reporter, part.plan
+            device = self.world.device[part.kind][reporter.crew.rows]
             powered[device] = plan.powered
             # Only the first asset of a device speaks for its power, as all of them follow it.
             leads = np.flatnonzero(reporter.crew.rows == reporter.crew.lead)
             own = np.isin(plan.switching.place, leads)
             moves = (device[plan.switching.place[own]], plan.switching.ts_ms[own], plan.switching.up[own])
             switching += zip(*(m.tolist() for m in moves), strict=True)
-        return Duty(start_ms, tuple(parts), self._presence.day(start_ms, powered, sorted(switching), outages))
+        return Duty(start_ms, parts, self._presence.day(start_ms, powered, sorted(switching), outages))
+
+    def again(self, duty: Duty) -> Duty:
+        """Prepare and plan the same day once more, as lamps were told something: its past stays as it was."""
+        return replace(duty, parts=self._parts(duty.start_ms, self._outages(duty.start_ms)))
+
+    def every(self, kind: str, intervals_s: Mapping[int, int | None]) -> None:
+        """By row of a kind, how often it reports while active, on the grid of five minutes; None is its habit."""
+        for crew_kind, reporter, _ in self._crews:
+            crew = reporter.crew
+            first = int(crew.rows[0])
+            for row, interval_s in intervals_s.items() if crew_kind == kind else ():
+                if first <= row < first + len(crew):
+                    habit = int(reporter.habitual_steps[row - first])
+                    steps = habit if interval_s is None else max(1, interval_s * 1000 // GRID_MS)
+                    crew.active_steps[row - first] = steps
+
+    def _parts(self, start_ms: int, outages: Sequence[Outage]) -> tuple[Part, ...]:
+        acting = today(self.faults, start_ms)
+        self.world.prepare(start_ms, acting)
+        returned = [(o.device, o.to_ms) for o in outages if start_ms <= o.to_ms < start_ms + DAY_MS]
+        parts: list[Part] = []
+        for kind, reporter, place in self._crews:
+            device = self.world.device[kind][reporter.crew.rows]
+            told = [(row, ms + after) for row, ms in self.world.told(kind) for after in TOLD_AFTER_MS]
+            told = [(row, ms) for row, ms in told if start_ms <= ms < start_ms + DAY_MS]
+            returns = _moments([*_returns(returned, device), *_places(reporter.crew.rows, told)])
+            parts.append(Part(kind, reporter, reporter.plan(start_ms, edges=_edges(acting, place), returns=returns)))
+        return tuple(parts)
 
     def _build(self, seed: int) -> Iterator[tuple[str, Reporter, dict[str, int]]]:
         for kind, model in self.world.models.items():
@@ -110,8 +136,14 @@ def _edges(acting: Sequence[Fault], place: dict[str, int]) -> Moments:
     return _moments(found)
 
 
-def _returns(returned: Sequence[tuple[int, int]], device: Rows) -> Moments:
-    return _moments([(n, ts) for one, ts in returned for n in np.flatnonzero(device == one).tolist()])
+def _returns(returned: Sequence[tuple[int, int]], device: Rows) -> list[tuple[int, int]]:
+    return [(n, ts) for one, ts in returned for n in np.flatnonzero(device == one).tolist()]
+
+
+def _places(rows: Rows, told: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """By place in a crew, whose rows follow one another."""
+    first = int(rows[0])
+    return [(row - first, ts) for row, ts in told if first <= row < first + len(rows)]
 
 
 def _moments(found: Sequence[tuple[int, int]]) -> Moments:

@@ -44,6 +44,11 @@ class World:
         for model in self.models.values():
             model.prepare(start_ms, Effects.of(acting, model.assets))
 
+    def told(self, kind: str) -> Sequence[tuple[int, int]]:
+        """Rows and moments at which assets of a kind were told something."""
+        model = self.models[kind]
+        return model.told.changes if isinstance(model, LampModel) else ()
+
     def weather_faults(self, start_ms: int, days: int) -> tuple[Fault, ...]:
         """What the weather itself brings that an alert must tell of: snow on the roofs."""
         roofs = self.models["solar"].assets if "solar" in self.models else ()

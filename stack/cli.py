@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kraj.errors import KrajError
-from stack import audit, foreign, people
+from stack import audit, foreign, leaving, people
 from stack.authority_commands import authority
 from stack.notify import notify
 
@@ -54,6 +54,7 @@ app.add_typer(authority, name="authority")
 app.add_typer(audit.commands, name="audit")
 app.command()(foreign.inbox)
 app.command()(foreign.pull)
+app.command()(leaving.leave)
 
 
 def main() -> None:
@@ -171,6 +172,17 @@ def score(context: typer.Context) -> None:
     _pass_on(simulators.scorecard.command, "kraj score", context.args)
 
 
+@app.command(context_settings=PASS_ON)
+def year(context: typer.Context) -> None:
+    """Live through a year of simulated lamps: was a street ever too dark, what was saved (--help shows its options).
+
+    Example: kraj year --seed 1 --lamps 1000 --json
+    """
+    import simulators.yearcard
+
+    _pass_on(simulators.yearcard.command, "kraj year", context.args)
+
+
 @app.command()
 def backtest(
     rule: Annotated[Path, typer.Option(help="TOML file with one rule or several, as docs/rules.md says.")],
@@ -261,6 +273,20 @@ def bench_chaos(
     typer.echo(json.dumps(run(seconds, kills, seed, _unless(as_json))))
 
 
+@bench.command("dimming")
+def bench_dimming(
+    lamps: Annotated[int, typer.Option(min=100, help="How many lamps, fifty a segment or more.")] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Measure how fast programs of many lamps are worked out, and all lamps are told something new.
+
+    Example: kraj bench dimming --lamps 10000
+    """
+    from stack.bench.dimming import run
+
+    typer.echo(json.dumps(run(lamps, _unless(as_json))))
+
+
 @app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
@@ -320,11 +346,12 @@ def restore(
 
 @app.command()
 def reference() -> None:
-    """Write docs/metrics.md from the declared kinds and docs/catalogue.md from the rules (run it in a checkout)."""
+    """Write docs/metrics.md from the kinds, docs/catalogue.md from the rules and a picture (run it in a checkout)."""
+    import api.lighting.reference
     import kraj.reference
     import rules.reference
 
-    for page in (kraj.reference, rules.reference):
+    for page in (kraj.reference, rules.reference, api.lighting.reference):
         page.main()
         typer.echo(page.PATH)
 

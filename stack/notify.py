@@ -46,7 +46,7 @@ def notify_add(
     from kraj.settings import load
     from stack import targets
 
-    targets.add(
+    secret = targets.add(
         load(),
         name=name,
         url=url,
@@ -57,6 +57,8 @@ def notify_add(
         language=language,
     )
     typer.echo(f"{name} is told from now on; try it with `kraj notify test {name}`")
+    if secret is not None:
+        typer.echo(f"its secret, shown this once: {secret}")
 
 
 @notify.command("list")

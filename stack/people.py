@@ -73,6 +73,21 @@ def people_disable(name: Annotated[str, typer.Argument(help="E-mail of who leave
     typer.echo(f"{name} is shut out")
 
 
+@commands.command("erase")
+def people_erase(
+    *,
+    name: Annotated[str, typer.Option(help="E-mail of whose data go.")],
+    sure: Annotated[bool, typer.Option("--yes", help="Without asking.")] = False,
+) -> None:
+    """Erase a person for good: account, roles, sessions, tokens; where history names them it says anonym.
+
+    Example: kraj people erase --name jana@kraj.cz
+    """
+    if not sure:
+        typer.confirm(f"Erase {name} for good? There is no way back", abort=True)
+    typer.echo(f"{name} is erased; {erase(_load(), name)} texts that named them say anonym")
+
+
 @commands.command("break-glass")
 def people_break_glass() -> None:
     """Make the account for emergencies, or give it a new password; it is printed this once.
@@ -126,6 +141,25 @@ def disable(settings: "Settings", name: str) -> None:
 
     with _connection(settings) as connection:
         founding.disable(connection, _known(connection, name)[0], real())
+
+
+def erase(settings: "Settings", name: str) -> int:
+    """Erase a person for good; how many texts named them. Refuses the last administrator of a place."""
+    from kraj.store import privacy
+
+    with _connection(settings) as connection:
+        found = privacy.standing(connection, name.strip().lower())
+        if found is None:
+            raise ConfigurationError(f"there is nobody {name!r}; see `kraj people list`")
+        person_id, break_glass, last = found
+        if break_glass:
+            raise ConfigurationError(f"{name} is the account for emergencies, and nobody's; it holds no personal data")
+        if last is not None:
+            raise ConfigurationError(
+                f"{name} is the last administrator of {last or 'the region'}; make another one first, such as by"
+                ' `kraj people add --name E-MAIL --title "NAME"` with --role municipality_admin --municipality TOWN'
+            )
+        return privacy.erase_as_owner(connection, person_id)
 
 
 def lines(settings: "Settings") -> list[str]:

@@ -3,14 +3,15 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeVar
 
 import psycopg
 
 from api.formats import local_zone
 from api.notifications.sending import Sender, valid
-from api.notifications.wordings import LANGUAGES, test_message
+from api.notifications.webhooks import known, new_secret
+from api.notifications.wordings import LANGUAGES
 from kraj.alerts import Severity
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.settings import Settings
@@ -34,8 +35,11 @@ def add(
     quiet: str | None,
     digest: str | None,
     language: str,
-) -> None:
-    """Add a target, or change the one of this name. Raises ``ConfigurationError`` that names what is wrong."""
+) -> str | None:
+    """Add a target, or change the one of this name; the secret of a signed webhook, which is shown this once.
+
+    Raises ``ConfigurationError`` that names what is wrong.
+    """
     if not valid(url):
         raise ConfigurationError("--url: no service is reached that way; see docs/notifications.md for examples")
     if severity_min not in list(Severity):
@@ -44,6 +48,7 @@ def add(
         raise ConfigurationError(f"--language: {language!r}; cs or en")
     hours = _span(quiet) if quiet else None
     digest_at = _time(digest, "--digest") if digest else None
+    secret = new_secret() if known(url) else None
 
     async def work(connection: Connection) -> int | None:
         return await outbox.add_target(
@@ -55,10 +60,12 @@ def add(
             quiet=hours,
             digest_at=digest_at,
             language=language,
+            webhook_secret=secret,
         )
 
     if _on(settings, work) is None:
         raise ConfigurationError(f"--municipality: there is none of the name {municipality!r}")
+    return secret
 
 
 def listed(settings: Settings) -> list[str]:
@@ -76,7 +83,7 @@ def try_out(settings: Settings, name: str) -> None:
 
     async def work(connection: Connection) -> None:
         for address in await _addresses(connection, name):
-            error = await Sender()(address.url, *test_message(address.language), Severity.INFO)
+            error = await Sender().test(address, datetime.now(UTC))
             if error is not None:
                 raise UnavailableError(f"{name}: {error}")
 

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from api import rights
 from api.alert_pages import counted
 from api.door import door as doors
-from api.door import tokens
+from api.door import second, tokens
 from api.door.door import Door
 from api.door.passwords import CHARS_MAX, CHARS_MIN, weak
 from api.language import COOKIE as LANGUAGE
@@ -57,6 +57,15 @@ def _add_account(router: APIRouter, door: Door) -> None:
         except Problem as problem:
             return await _page(door, request, problem)
 
+    @router.post(f"{ACCOUNT}/recovery")
+    async def recovery(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given = await forms.read(request)
+        try:
+            codes = await _renew_recovery(door, request, rights.signed_in(), given.get("code", "")[:40])
+        except Problem as problem:
+            return await _page(door, request, problem)
+        return door.site.page(request, "recovery.html", codes=codes, onward=ACCOUNT, renewed=True)
+
     @router.post(f"{ACCOUNT}/sessions/{{session_id}}")
     async def end(request: Request, session_id: int) -> Response:  # pyright: ignore[reportUnusedFunction]
         rights.signed_in()
@@ -79,7 +88,8 @@ def _add_tokens(router: APIRouter, door: Door) -> None:
         }
         try:
             body = forms.checked(tokens.TokenBody, fields)
-            made = await tokens.make(door, body)
+            async with door.service.database.connection(write=True) as connection:
+                made = await tokens.make(door, connection, body)
         except Problem as problem:
             return await _page(door, request, problem)
         return door.site.page(request, "token.html", made=made)
@@ -92,6 +102,23 @@ def _add_tokens(router: APIRouter, door: Door) -> None:
 
 def _done(said: str) -> Response:
     return RedirectResponse(f"{ACCOUNT}?said={said}#said", 303)
+
+
+async def _renew_recovery(door: Door, request: Request, who: Principal, code: str) -> list[str]:
+    """New recovery codes instead of all earlier ones, for who has the telephone at hand now."""
+    await doors.attempt(door, request, who.name)
+    at = door.wall()
+    codes = second.recovery_codes()
+    async with door.service.database.connection(write=True) as connection:
+        known = await sign_in.totp(connection, who.person_id)
+        step = second.step_of(known.secret, code, at) if known and known.confirmed and known.secret else None
+        if step is not None and await sign_in.take_totp(connection, who.person_id, step):
+            await sign_in.confirm_totp(connection, who.person_id, at, codes)
+            await sign_in.forgive(connection, who.name)
+            await audit.note(connection, "recovery_codes.renew", "recovery codes")
+            return codes
+        await audit.note(connection, "recovery_codes.refused", "second_factor")
+    raise Problem("code", 403)
 
 
 async def _change_password(door: Door, request: Request, who: Principal, given: dict[str, str]) -> Response:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from api import written
 from api.acting import Name, Note
 from kraj.people import GRANTABLE
 
@@ -87,10 +88,21 @@ class Grant(BaseModel):
     version: int
 
 
+GRANT_WHOM: dict[str, Any] = {
+    "anyOf": [
+        written.one_of("person_id", "team_id") | {"properties": {"to_region": {"const": False}}},
+        {
+            "required": ["to_region"],
+            "properties": {"to_region": {"const": True}, "person_id": written.NULL, "team_id": written.NULL},
+        },
+    ]
+}
+
+
 class GrantBody(BaseModel):
     """A grant to be made: to a person, a team or the region."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=GRANT_WHOM)
 
     municipality: str = Field(max_length=100)
     person_id: Number | None = None
@@ -118,7 +130,9 @@ class Token(BaseModel):
 class NewToken(Token):
     """A token that was just made."""
 
-    token: str = Field(description="What the program sends as `Authorization: Bearer …`; shown this once.")
+    token: str | None = Field(
+        description="What the program sends as `Authorization: Bearer …`; shown this once, null when asked again."
+    )
 
 
 class Invited(BaseModel):

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.door import paths
 from api.door.origin import SAFE, from_elsewhere
 from api.principal import EVERYTHING, Principal, current
-from api.problems import Problem
+from api.problems import REALM, Problem
 from api.service import Service
 from kraj.errors import UnavailableError
 from kraj.store import sign_in
@@ -28,7 +28,6 @@ KNOWN_MAX = 5000
 SEEN_EVERY = timedelta(minutes=5)
 """Using a session is written down so often, not with each request."""
 TOKEN = re.compile(r"kraj_([1-9][0-9]{0,8})_([A-Za-z0-9_-]{20,100})")
-REALM = 'Bearer realm="kraj"'
 
 Answer = Callable[[Request, Exception], Response]
 
@@ -89,6 +88,8 @@ class Keeper:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["principal"] = None
         try:
+            if "\0" in scope["path"]:  # PostgreSQL takes none, and nothing of ours is called so
+                raise Problem("not_found", 404, path=scope["path"])
             found = await self._who(request)
             refusal = self._refusal(request, found)
         except (Problem, UnavailableError) as error:
@@ -192,6 +193,4 @@ class Keeper:
             return RedirectResponse(paths.with_next(paths.SECOND_FACTOR if found else paths.SIGN_IN, onward), 303)
         if found is not None:
             return self._answer(request, Problem("second_factor", 403))
-        response = self._answer(request, Problem("sign_in", 401))
-        response.headers["www-authenticate"] = REALM
-        return response
+        return self._answer(request, Problem("sign_in", 401))

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import psycopg
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api import rights
+from api import rights, written
 from api.acting import Name
 from api.database import Connection
 from api.door import door as doors
@@ -18,6 +18,16 @@ from kraj.store import audit, people, sign_in
 from kraj.store.people import HandedOver
 
 Role = Literal["region_admin", "municipality_admin", "energy_manager", "crew", "viewer"]
+ROLE_PLACE: dict[str, Any] = {
+    "anyOf": [
+        {"properties": {"municipality": {"type": "null"}, "role": {"enum": [*REGIONAL]}}},
+        {
+            "required": ["municipality"],
+            "properties": {"municipality": {"type": "string"}, "role": {"not": {"const": "region_admin"}}},
+        },
+    ]
+}
+"""What ``check_role`` says."""
 
 
 def _email(text: str) -> str:
@@ -26,9 +36,10 @@ def _email(text: str) -> str:
     return text.lower()
 
 
+EMAIL = rf"^[^@{written.UNSEEN} ]+@[^@{written.UNSEEN} ]+$"
 Email = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=254, pattern=EMAIL),
     AfterValidator(_email),
 ]
 
@@ -36,7 +47,7 @@ Email = Annotated[
 class InvitationBody(BaseModel):
     """Somebody who is to come in."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=ROLE_PLACE)
 
     name: Email = Field(description="E-mail, by which they sign in.", examples=["petr.novak@olsinka.cz"])
     title: Name = Field(description="First and last name.", examples=["Petr Novák"])
@@ -49,7 +60,7 @@ class InvitationBody(BaseModel):
 class MembershipBody(BaseModel):
     """A role for somebody who is known."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=ROLE_PLACE)
 
     person_id: int = Field(ge=1, le=2**31 - 1)
     role: Role

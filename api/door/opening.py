@@ -7,7 +7,19 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
-from api.door import account, entry, factor_pages, mail, oidc, oidc_pages, people_pages, rest, team_routes
+from api.door import (
+    account,
+    entry,
+    factor_pages,
+    mail,
+    oidc,
+    oidc_pages,
+    people_pages,
+    privacy,
+    rest,
+    team_pages,
+    team_routes,
+)
 from api.door.door import Door
 from api.door.keeper import Memory
 from api.door.passwords import Passwords
@@ -34,9 +46,16 @@ def door(settings: Settings, service: Service, site: Site, memory: Memory, wall:
 
 def install(app: FastAPI, made: Door) -> None:
     """All its routes."""
-    for router in (rest.routes(made), team_routes.routes(made)):
+    for router in (rest.routes(made), privacy.routes(made), team_routes.routes(made)):
         app.include_router(router)
-    for router in (entry.routes(made), factor_pages.routes(made), account.routes(made), people_pages.routes(made)):
+    for router in (
+        entry.routes(made),
+        factor_pages.routes(made),
+        account.routes(made),
+        people_pages.routes(made),
+        team_pages.routes(made),
+        privacy.pages(made),
+    ):
         app.include_router(router, include_in_schema=False)
     if made.issuer is not None:
         app.include_router(oidc_pages.routes(made, made.issuer), include_in_schema=False)

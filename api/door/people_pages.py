@@ -80,6 +80,7 @@ async def _list(
         known_roles=list(ROLES),
         regional=REGIONAL,
         given=given or {},
+        erased=request.query_params.get("said") == "erased",
         wrong=wrong and details(door.service, request, wrong),
     )
 
@@ -87,7 +88,7 @@ async def _list(
 def _add_person(router: APIRouter, door: Door) -> None:
     @router.get(f"{PEOPLE}/{{person_id}}")
     async def person(request: Request, person_id: int) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _person(door, request, person_id)
+        return await person_page(door, request, person_id)
 
     @router.post(f"{PEOPLE}/{{person_id}}/roles")
     async def give(request: Request, person_id: int) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -107,7 +108,7 @@ def _add_person(router: APIRouter, door: Door) -> None:
     async def end(  # pyright: ignore[reportUnusedFunction]
         request: Request, person_id: int, membership_id: int
     ) -> Response:
-        version = _number(await forms.read(request), "version")
+        version = number(await forms.read(request), "version")
 
         async def doing(connection: Connection) -> None:
             await managing.end_role(connection, membership_id, version)
@@ -120,7 +121,7 @@ def _add_person(router: APIRouter, door: Door) -> None:
             async with door.service.database.connection(write=True) as connection:
                 found, purpose, url = await managing.make_link(door, connection, person_id)
         except Problem as problem:
-            return await _person(door, request, person_id, problem)
+            return await person_page(door, request, person_id, problem)
         mailed = await doors.send(door, request, found.name, purpose, language=found.language, link=url)
         return door.site.page(request, "invited.html", person=found, link=url, mailed=mailed, purpose=purpose)
 
@@ -138,13 +139,13 @@ def _add_shutting_out(router: APIRouter, door: Door) -> None:
     async def disable(request: Request, person_id: int) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await forms.read(request)
         try:
-            version = _number(given, "version")
-            successor = _number(given, "successor") if given.get("successor") else None
+            version = number(given, "version")
+            successor = number(given, "successor") if given.get("successor") else None
             async with door.service.database.connection(write=True) as connection:
                 found = await managing.known(connection, person_id)
                 handed = await managing.shut_out(door, connection, person_id, version, successor)
         except Problem as problem:
-            return await _person(door, request, person_id, problem)
+            return await person_page(door, request, person_id, problem)
         door.memory.forget()
         return door.site.page(request, "handed_over.html", person=found, handed=handed)
 
@@ -155,19 +156,21 @@ async def _do(door: Door, request: Request, person_id: int, said: str, doing: An
         async with door.service.database.connection(write=True) as connection:
             await doing(connection)
     except Problem as problem:
-        return await _person(door, request, person_id, problem)
+        return await person_page(door, request, person_id, problem)
     door.memory.forget()
     return RedirectResponse(f"{PEOPLE}/{person_id}?said={said}#said", 303)
 
 
-def _number(given: dict[str, str], name: str) -> int:
+def number(given: dict[str, str], name: str) -> int:
+    """A number in a form; raise ``Problem('body')`` for anything else."""
     text = given.get(name, "")
     if not text.isascii() or not text.isdecimal() or len(text) > 10:
         raise Problem("body", 400, name=name, value=text[:20])
     return int(text)
 
 
-async def _person(door: Door, request: Request, person_id: int, wrong: Problem | None = None) -> Response:
+async def person_page(door: Door, request: Request, person_id: int, wrong: Problem | None = None) -> Response:
+    """The page of one person, with what was wrong."""
     who = rights.require("people")
     at = door.wall()
     async with door.service.database.connection() as connection:
@@ -187,6 +190,7 @@ async def _person(door: Door, request: Request, person_id: int, wrong: Problem |
         person=found,
         roles=[role for role in roles if role.valid_to is None or role.valid_to > at],
         whole=whole and found.person_id != who.person_id and found.disabled_at is None,
+        erasable=whole and found.person_id != who.person_id and not found.break_glass,
         own=found.person_id == who.person_id,
         heirs=[row for row in heirs if row.disabled_at is None and row.person_id != person_id and not row.break_glass],
         towns=towns,

@@ -233,15 +233,20 @@ def _add_tokens(router: APIRouter, door: Door) -> None:
     @router.post(
         "/tokens",
         status_code=201,
-        responses=responses(400, 401, 403, 409, 413, 415) | parameters.example(made, 201),
-        openapi_extra=exchange.documented(tokens.TokenBody),
+        responses=responses(400, 401, 403, 409, 413, 415, 422) | parameters.example(made, 201),
+        openapi_extra=exchange.documented(tokens.TokenBody, once_only=True),
+        response_model=bodies.NewToken,
     )
-    async def make(request: Request) -> bodies.NewToken:  # pyright: ignore[reportUnusedFunction]
-        """Make a token; a token itself cannot make others."""
-        body, _ = await exchange.body_of(request, tokens.TokenBody)
-        found = await tokens.make(door, body)
-        row = bodies.Token.model_validate(found.row, from_attributes=True)
-        return bodies.NewToken(**row.model_dump(), token=found.secret)
+    async def make(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Make a token, shown this once; a token itself cannot make others."""
+        body, raw = await exchange.body_of(request, tokens.TokenBody)
+
+        async def doing(connection: Connection) -> Answer:
+            found = await tokens.make(door, connection, body)
+            row = bodies.Token.model_validate(found.row, from_attributes=True)
+            return Answer({**exchange.plain(row), "token": found.secret}, 201, secret=("token",))
+
+        return await exchange.posting(door.service, request, raw, doing)
 
     @router.delete("/tokens/{token_id}", status_code=204, responses=responses(401, 404))
     async def revoke(token_id: Number) -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -59,7 +59,7 @@ def _add_teams(router: APIRouter, door: Door) -> None:
         body, raw = await exchange.body_of(request, bodies.TeamBody)
 
         async def doing(connection: Connection) -> Answer:
-            return await _team(connection, await _make(connection, body), 201)
+            return await _team(connection, await make_team(connection, body), 201)
 
         response = await exchange.posting(door.service, request, raw, doing)
         door.memory.forget()
@@ -88,7 +88,8 @@ def _add_teams(router: APIRouter, door: Door) -> None:
         return response
 
 
-async def _make(connection: Connection, body: bodies.TeamBody) -> int:
+async def make_team(connection: Connection, body: bodies.TeamBody) -> int:
+    """A new team of people whom one manages; its number."""
     municipality_id = await managing.place(connection, body.municipality)
     for person_id in body.members:
         if await people.person(connection, person_id) is None:
@@ -142,7 +143,7 @@ def _add_grants(router: APIRouter, door: Door) -> None:
         body, raw = await exchange.body_of(request, bodies.GrantBody)
 
         async def doing(connection: Connection) -> Answer:
-            return await _grant(connection, await _give(connection, body), 201)
+            return await _grant(connection, await give_grant(connection, body), 201)
 
         response = await exchange.posting(door.service, request, raw, doing)
         door.memory.forget()
@@ -171,7 +172,8 @@ def _add_grants(router: APIRouter, door: Door) -> None:
         return response
 
 
-async def _give(connection: Connection, body: bodies.GrantBody) -> int:
+async def give_grant(connection: Connection, body: bodies.GrantBody) -> int:
+    """Let somebody at a municipality's assets; the grant's number."""
     municipality_id = await managing.place(connection, body.municipality)
     if [body.person_id is not None, body.team_id is not None, body.to_region].count(
         True

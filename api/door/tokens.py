@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import rights
 from api.acting import Name
+from api.database import Connection
 from api.door.door import Door
 from api.problems import Problem
 from kraj.store import audit, people
@@ -40,7 +41,7 @@ class Made:
     secret: str
 
 
-async def make(door: Door, body: TokenBody) -> Made:
+async def make(door: Door, connection: Connection, body: TokenBody) -> Made:
     """Make a token of who asks."""
     who = rights.signed_in()
     if who.token_id is not None:
@@ -49,21 +50,20 @@ async def make(door: Door, body: TokenBody) -> Made:
     if beyond:
         raise Problem("scopes", 403, scopes=", ".join(beyond), known=", ".join(sorted(who.rights)))
     at = door.wall()
-    async with door.service.database.connection(write=True) as connection:
-        alive = [row for row in await people.tokens(connection) if row.revoked_at is None and row.expires_at > at]
-        if len(alive) >= TOKENS_MAX:
-            raise Problem("tokens_many", 409, tokens_max=TOKENS_MAX)
-        token_id, secret = await people.add_token(
-            connection,
-            who.person_id,
-            name=body.name,
-            scopes=sorted(set(body.scopes)),
-            at=at,
-            expires_at=at + timedelta(days=body.days),
-            second_factor=who.second_factor,
-        )
-        await audit.note(connection, "token.make", f"token {token_id}", {"scopes": body.scopes, "days": body.days})
-        row = next(row for row in await people.tokens(connection, after=token_id - 1) if row.token_id == token_id)
+    alive = [row for row in await people.tokens(connection) if row.revoked_at is None and row.expires_at > at]
+    if len(alive) >= TOKENS_MAX:
+        raise Problem("tokens_many", 409, tokens_max=TOKENS_MAX)
+    token_id, secret = await people.add_token(
+        connection,
+        who.person_id,
+        name=body.name,
+        scopes=sorted(set(body.scopes)),
+        at=at,
+        expires_at=at + timedelta(days=body.days),
+        second_factor=who.second_factor,
+    )
+    await audit.note(connection, "token.make", f"token {token_id}", {"scopes": body.scopes, "days": body.days})
+    row = next(row for row in await people.tokens(connection, after=token_id - 1) if row.token_id == token_id)
     return Made(row, secret)
 
 

@@ -1,13 +1,15 @@
 """What the routes of foreign devices take and answer."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api import parameters
+from api import parameters, written
 from api.schemas import Instant
 from kraj.foreign.records import Adapter
+from kraj.kinds import KINDS
 from kraj.quarantine import REASONS
 from kraj.topics import NAME
 
@@ -26,6 +28,11 @@ DOCUMENT = {
         }
     ],
 }
+
+
+CHANNEL = re.compile("0|[1-9][0-9]{0,2}")
+VALUE = r"^[ -~]{1,2000}$"
+HEADER = r"^[A-Za-z0-9_-]{1,2000}$"
 
 
 class Strict(BaseModel):
@@ -50,6 +57,10 @@ class TryBody(Strict):
         max_length=64,
         description="Kinds of the assets by channel; without it the mapping says them, and else it is one lamp.",
         examples=[{"0": "lamp"}],
+        json_schema_extra={
+            "propertyNames": {"pattern": f"^({CHANNEL.pattern})$"},
+            "additionalProperties": {"enum": [*KINDS]},
+        },
     )
 
 
@@ -83,9 +94,14 @@ class PullBody(Strict):
 
     name: Name
     device: Name
-    url: Annotated[str, StringConstraints(pattern="^https://[^\\s]+$", max_length=2000)]
-    headers: dict[str, str] = Field(
-        default_factory=dict, max_length=20, description="Sent with each request; kept sealed and never shown again."
+    url: Annotated[str, StringConstraints(pattern=rf"^https://[^{written.UNSEEN} ]+$", max_length=2000)]
+    headers: dict[
+        Annotated[str, StringConstraints(pattern=HEADER)], Annotated[str, StringConstraints(pattern=VALUE)]
+    ] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Sent with each request; kept sealed and never shown again.",
+        json_schema_extra={"additionalProperties": False},
     )
     interval_s: int = Field(300, ge=60, le=86_400)
 

@@ -55,7 +55,7 @@ def tried(body: bodies.TryBody, now_ms: int, language: str) -> bodies.Tried:
     """The trial of a body, in words."""
     kinds = {}
     for channel, kind in body.kinds.items():
-        if kind not in KINDS or not channel.isdecimal() or int(channel) > 999:
+        if kind not in KINDS or not bodies.CHANNEL.fullmatch(channel):
             raise Problem("kind", 400, kind=f"{channel}: {kind}", kinds=", ".join(KINDS))
         kinds[int(channel)] = KINDS[kind]
     if not kinds and body.adapter not in adapters.PARTS_NEEDED:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from api.importing.work import file_errors
+from api.problems import ProblemDetails
 from kraj.importing.findings import finding_of_json, told
 from kraj.store.imports import ImportedRow, ImportRecord
 
@@ -79,6 +80,12 @@ class StandingBody(BaseModel):
     row: int
     reason: Literal["readings", "used", "changed"]
     sentence: str
+
+
+class StandingProblem(ProblemDetails):
+    """Why an undo was refused; the rows where rows are the reason."""
+
+    rows: list[StandingBody] | None = None
 
 
 class UndoneBody(BaseModel):

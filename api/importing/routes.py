@@ -10,14 +10,17 @@ from fastapi.responses import JSONResponse, Response
 
 from api import acting, cursors, parameters
 from api.importing import bodies, examples, receiving, work
+from api.importing.receiving import Received
 from api.importing.work import Importer
 from api.language import choose
 from api.problems import Problem, responses
 from api.registry import exchange
+from api.registry.exchange import Answer, Connection
 from api.service import Service
-from kraj.importing import Unreadable
+from kraj.importing import Defaults, Unreadable
 from kraj.importing.columns import headings
 from kraj.importing.findings import FINDINGS, told
+from kraj.kinds import KINDS
 from kraj.store import imports, jobs
 from kraj.store.jobs import JobRow
 
@@ -40,7 +43,7 @@ FILES = {
             "type": "object",
             "properties": {
                 "file": {"type": "string", "format": "binary"},
-                "kind": {"type": "string"},
+                "kind": {"type": "string", "enum": list(KINDS)},
                 "municipality": {"type": "string"},
             },
             "required": ["file"],
@@ -122,7 +125,7 @@ def _add_upload(router: APIRouter, importer: Importer) -> None:
         responses=responses(400, 403, 413, 415, 422)
         | {201: {"content": {"application/json": {"example": examples.IMPORT}}}}
         | {202: {"description": "A large file: the job is at Location.", "model": bodies.JobBody}},
-        openapi_extra={"requestBody": {"required": True, "content": FILES}},
+        openapi_extra={"requestBody": {"required": True, "content": FILES}, **exchange.headers(once_only=True)},
     )
     async def upload(asked: Annotated[UploadParameters, Query()], request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Upload CSV, XLSX or GeoJSON, as the body or as `file` of a form. Nothing is registered yet."""
@@ -132,21 +135,39 @@ def _add_upload(router: APIRouter, importer: Importer) -> None:
         said = {"kind": asked.kind or "", "municipality": asked.municipality or ""}
         defaults = work.defaults({**said, **{name: value for name, value in file.fields.items() if value}})
         service = importer.service
+        raw = repr((file.name, defaults)).encode() + file.data
         if len(file.data) > AT_ONCE_BYTES_MAX:
-            job_id = await importer.begin(file, defaults)
-            async with service.database.connection() as connection:
-                row = await jobs.get(connection, job_id)
-            if row is None:
-                raise Problem("job", 404, name=job_id)
-            begun = job_body(service, row, language)
-            return JSONResponse(exchange.plain(begun), 202, {"location": f"/v1/jobs/{job_id}"})
+            return await _begun(importer, request, raw, file, defaults)
         try:
-            import_id = await importer.preview(file, defaults)
+            parsed = await importer.parsed(file, defaults)
         except Unreadable as error:
             raise unreadable(error, language) from error
-        async with service.database.connection() as connection:
+
+        async def doing(connection: Connection) -> Answer:
+            import_id = await importer.keep(connection, file, parsed)
             made = bodies.record(await work.found(connection, import_id), language)
-        return JSONResponse(exchange.plain(made), 201, {"location": f"/v1/imports/{import_id}"})
+            return Answer(exchange.plain(made), 201, {"location": f"/v1/imports/{import_id}"})
+
+        return await exchange.posting(service, request, raw, doing)
+
+
+async def _begun(importer: Importer, request: Request, raw: bytes, file: Received, defaults: Defaults) -> Response:
+    """A large file: the job that reads it."""
+    begun: list[int] = []
+
+    async def doing(connection: Connection) -> Answer:
+        job_id = await importer.begin(connection)
+        begun.append(job_id)
+        row = await jobs.get(connection, job_id)
+        if row is None:
+            raise Problem("job", 404, name=job_id)
+        body = job_body(importer.service, row, choose(request))
+        return Answer(exchange.plain(body), 202, {"location": f"/v1/jobs/{job_id}"})
+
+    response = await exchange.posting(importer.service, request, raw, doing)
+    for job_id in begun:  # not when it is only answered again
+        importer.run(job_id, file, defaults)
+    return response
 
 
 def _add_steps(router: APIRouter, service: Service) -> None:
@@ -163,7 +184,7 @@ def _add_steps(router: APIRouter, service: Service) -> None:
         response_model=bodies.UndoneBody,
         responses=responses(400, 403, 404)
         | parameters.example(examples.UNDONE)
-        | {409: {"model": list[bodies.StandingBody]}},
+        | responses(409, schema=bodies.StandingProblem.model_json_schema()),
         openapi_extra=acting.documented(bodies.UndoBody),
     )
     async def undo(import_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]

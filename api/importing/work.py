@@ -51,19 +51,41 @@ class Importer:
 
     async def preview(self, file: Received, defaults: Defaults) -> int:
         """Read and keep a file now; the import's number. Raises ``Unreadable``."""
-        return await self._preview(file, defaults, None)
+        parsed = await self.parsed(file, defaults)
+        async with self.service.database.connection(write=True) as connection:
+            return await self.keep(connection, file, parsed)
 
-    async def begin(self, file: Received, defaults: Defaults) -> int:
-        """Read and keep it later; the job's number."""
-        who = registering_person()
+    async def parsed(self, file: Received, defaults: Defaults) -> Parsed:
+        """Read a file. Raises ``Unreadable``."""
+        async with self._one:
+            return await asyncio.to_thread(parse, file.data, defaults)
+
+    async def keep(self, connection: Connection, file: Received, parsed: Parsed) -> int:
+        """Judge what was read by the registry and keep both; the import's number."""
+        await imports.take_time(connection)
+        there = await imports.registry(connection, parsed.rows)
+        judged = await asyncio.to_thread(judge, parsed.rows, there)
+        upload = imports.Upload(
+            person_id=registering_person().person_id,
+            file_name=file.name,
+            file_digest=hashlib.sha256(file.data).digest(),
+            at=self.service.clock(),
+        )
+        import_id = await imports.keep(connection, upload, parsed, judged, absent(judged, there))
+        await audit.note(connection, "import.uploaded", f"import {import_id}", municipality_id=only_town(judged))
+        return import_id
+
+    async def begin(self, connection: Connection) -> int:
+        """A job that will read and keep a file once it is committed; its number."""
         if len(self._running) >= JOBS_MAX:
             raise Problem("import_busy", 503)
-        async with self.service.database.connection(write=True) as connection:
-            job_id = await jobs.start(connection, who.person_id, "import", self.service.clock())
+        return await jobs.start(connection, registering_person().person_id, "import", self.service.clock())
+
+    def run(self, job_id: int, file: Received, defaults: Defaults) -> None:
+        """Read and keep the file of a job that is committed."""
         task = asyncio.create_task(self._job(job_id, file, defaults))  # it asks in the same name
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return job_id
 
     async def _job(self, job_id: int, file: Received, defaults: Defaults) -> None:
         result: str | None = None
@@ -82,32 +104,17 @@ class Importer:
             async with self.service.database.connection(write=True) as connection:
                 await jobs.end(connection, job_id, self.service.clock(), result=result, problem=problem)
 
-    async def _preview(self, file: Received, defaults: Defaults, job_id: int | None) -> int:
-        who = registering_person()
+    async def _preview(self, file: Received, defaults: Defaults, job_id: int) -> int:
         async with self._one:
             await self._tell(job_id, 5)
             parsed = await asyncio.to_thread(parse, file.data, defaults)
             await self._tell(job_id, 60)
             async with self.service.database.connection(write=True) as connection:
-                await imports.take_time(connection)
-                there = await imports.registry(connection, parsed.rows)
-                judged = await asyncio.to_thread(judge, parsed.rows, there)
-                upload = imports.Upload(
-                    person_id=who.person_id,
-                    file_name=file.name,
-                    file_digest=hashlib.sha256(file.data).digest(),
-                    at=self.service.clock(),
-                )
-                import_id = await imports.keep(connection, upload, parsed, judged, absent(judged, there))
-                await audit.note(
-                    connection, "import.uploaded", f"import {import_id}", municipality_id=only_town(judged)
-                )
-                return import_id
+                return await self.keep(connection, file, parsed)
 
-    async def _tell(self, job_id: int | None, progress_pct: int) -> None:
-        if job_id is not None:
-            async with self.service.database.connection(write=True) as connection:
-                await jobs.tell(connection, job_id, progress_pct, self.service.clock())
+    async def _tell(self, job_id: int, progress_pct: int) -> None:
+        async with self.service.database.connection(write=True) as connection:
+            await jobs.tell(connection, job_id, progress_pct, self.service.clock())
 
 
 def registering_person() -> Principal:

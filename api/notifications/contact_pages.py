@@ -41,7 +41,9 @@ def _add_targets(router: APIRouter, site: Site) -> None:
 
     @router.get("/targets/new")
     async def new(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _form(site, request, dict.fromkeys(FIELDS, "") | {"severity_min": "minor", "enabled": "yes"})
+        return await _form(
+            site, request, dict.fromkeys((*FIELDS, "webhook"), "") | {"severity_min": "minor", "enabled": "yes"}
+        )
 
     @router.get("/targets/{number}")
     async def target(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -60,6 +62,14 @@ def _add_targets(router: APIRouter, site: Site) -> None:
         await acting.bounded(request)
         await keeping.drop(service, number)
         return RedirectResponse("/notifications?said=dropped", 303)
+
+    @router.post("/targets/{number}/secret")
+    async def renew(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await acting.bounded(request)
+        async with service.database.connection(write=True) as connection:
+            name = (await keeping.known(connection, number)).name
+            written = await keeping.renew(connection, number)
+        return _secret(site, request, name, written.secret or "")
 
     @router.post("/targets/{number}/test")
     async def test(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -81,7 +91,9 @@ def _add_turns(router: APIRouter, site: Site) -> None:
                 "valid_from": forms.moment(given.get("valid_from", ""), "valid_from", site.zone),
                 "valid_to": forms.moment(given.get("valid_to", ""), "valid_to", site.zone),
             }
-            await keeping.put_on_call(site.service, forms.checked(TurnBody, body))
+            turn = forms.checked(TurnBody, body)
+            async with site.service.database.connection(write=True) as connection:
+                await keeping.put_on_call(connection, turn, site.service.clock())
         except Problem as problem:
             return await _overview(site, request, given, forms.told(site.service, request, problem))
         return RedirectResponse("/notifications?said=turn", 303)
@@ -132,7 +144,10 @@ async def _fields(site: Site, number: int) -> dict[str, str]:
     found: dict[str, Any] = {name: getattr(row, name) for name in FIELDS}
     for name in ("quiet_from", "quiet_to", "digest_at"):
         found[name] = found[name] and found[name].strftime("%H:%M")
-    return {name: value or "" for name, value in found.items()} | {"enabled": "yes" if row.enabled else ""}
+    return {name: value or "" for name, value in found.items()} | {
+        "enabled": "yes" if row.enabled else "",
+        "webhook": "yes" if row.webhook else "",
+    }
 
 
 async def _form(
@@ -162,17 +177,26 @@ async def _form(
 
 async def _write(site: Site, request: Request, number: int | None) -> Response:
     given = await forms.read(request)
-    fields = {name: given.get(name, "") for name in (*FIELDS, "enabled")}
+    fields = {name: given.get(name, "") for name in (*FIELDS, "enabled", "webhook")}
     try:
         body: dict[str, Any] = {
-            **fields,
+            **{name: fields[name] for name in FIELDS},
             "municipality": fields["municipality"] or None,
             "url": given.get("url", "").strip() or None,
             "enabled": fields["enabled"] == "yes",
             **{name: forms.clock(fields[name], name) for name in ("quiet_from", "quiet_to", "digest_at")},
         }
-        await keeping.write(site.service, number, forms.checked(TargetBody, body))
+        wanted = forms.checked(TargetBody, body)
+        async with site.service.database.connection(write=True) as connection:
+            written = await keeping.write(connection, number, wanted)
     except Problem as problem:
         wrong = forms.told(site.service, request, problem)
         return await _form(site, request, fields, number=number, wrong=wrong)
+    if written.secret is not None:
+        return _secret(site, request, wanted.name, written.secret)
     return RedirectResponse("/notifications?said=target", 303)
+
+
+def _secret(site: Site, request: Request, name: str, secret: str) -> Response:
+    """The secret stands on the answer itself: it is shown once and in no address."""
+    return site.page(request, "webhook_secret.html", called=name, secret=secret)

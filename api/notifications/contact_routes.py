@@ -6,13 +6,25 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api import acting, cursors, parameters, rest
 from api.notifications import contacts as keeping
-from api.notifications.contacts import Target, TargetBody, TargetPage, Turn, TurnBody, TurnPage
+from api.notifications.contacts import (
+    Target,
+    TargetBody,
+    TargetPage,
+    Turn,
+    TurnBody,
+    TurnPage,
+    Written,
+    WrittenTarget,
+)
 from api.problems import Problem, responses
-from api.rulebook.asking import match, tagged
+from api.registry import exchange
+from api.registry.exchange import Answer
+from api.rulebook.asking import match, tag, tagged
 from api.rulebook.bodies import EmptyBody
 from api.rulebook.routes import Asked
 from api.service import Service
 from kraj.store import contacts
+from kraj.store.connection import Connection
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Its number.", examples=[2])]
 PATH, ONE = "/notification-targets", "/notification-targets/{target_id}"
@@ -26,10 +38,13 @@ TARGET: dict[str, Any] = {
     "digest_at": "07:00",
     "language": "cs",
     "enabled": True,
+    "webhook": False,
     "tested_at": "2026-11-21T06:15:00.000Z",
     "test_error": None,
     "test_waits": False,
 }
+WRITTEN: dict[str, Any] = TARGET | {"secret": None}
+RENEWED: dict[str, Any] = TARGET | {"webhook": True, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwUkVGb5vRn2o="}
 TARGETS: dict[str, Any] = {"items": [TARGET], "next_cursor": None}
 TURN: dict[str, Any] = {
     "on_call_id": 2,
@@ -72,38 +87,50 @@ def _add_targets(router: APIRouter, service: Service) -> None:
     @router.get(ONE, responses=responses(404) | parameters.example(TARGET))
     async def target(target_id: Number, response: Response) -> Target:  # pyright: ignore[reportUnusedFunction]
         """One target, with its ETag."""
-        return await _tagged(service, target_id, response)
+        async with service.database.connection() as connection:
+            found = await _target(connection, target_id)
+        tagged(response, found)
+        return found
 
 
 def _add_changes(router: APIRouter, service: Service) -> None:
     @router.post(
         PATH,
         status_code=201,
-        responses=responses(400, 403, 404, 409, 413, 415) | {201: parameters.example(TARGET)[200]},
-        openapi_extra=acting.documented(TargetBody),
+        responses=responses(400, 403, 404, 409, 413, 415, 422) | parameters.example(WRITTEN, 201),
+        openapi_extra=exchange.documented(TargetBody, once_only=True),
+        response_model=WrittenTarget,
     )
-    async def add(request: Request, response: Response) -> Target:  # pyright: ignore[reportUnusedFunction]
-        """Add somebody to tell; the address is kept and never shown again."""
-        number = await keeping.write(service, None, await acting.json_body(request, TargetBody))
-        response.headers["location"] = f"/v1{PATH}/{number}"
-        return await _tagged(service, number, response)
+    async def add(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Add somebody to tell; the address is kept and never shown again, a webhook's secret is shown this once."""
+        body, raw = await exchange.body_of(request, TargetBody)
+
+        async def doing(connection: Connection) -> Answer:
+            return await _written(connection, await keeping.write(connection, None, body), 201)
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.put(
         ONE,
-        responses=responses(400, 403, 404, 409, 412, 413, 415, 428) | parameters.example(TARGET),
+        responses=responses(400, 403, 404, 409, 412, 413, 415, 428) | parameters.example(WRITTEN),
         openapi_extra=acting.documented(TargetBody),
+        response_model=WrittenTarget,
     )
-    async def change(target_id: Number, request: Request, response: Response) -> Target:  # pyright: ignore[reportUnusedFunction]
-        """Change a target; without `url` it keeps its address."""
+    async def change(target_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Change a target; without `url` it keeps its address, and with it the secret of a webhook."""
         body = await acting.json_body(request, TargetBody)
-        match(request, await _target(service, target_id))
-        await keeping.write(service, target_id, body)
-        return await _tagged(service, target_id, response)
+
+        async def doing(connection: Connection) -> Answer:
+            match(request, await _target(connection, target_id))
+            return await _written(connection, await keeping.write(connection, target_id, body), 200)
+
+        return await exchange.changing(service, doing)
 
     @router.delete(ONE, status_code=204, responses=responses(403, 404, 412, 428))
     async def drop(target_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Take a target away, with its address and its turns on call."""
-        match(request, await _target(service, target_id))
+        async with service.database.connection() as connection:
+            match(request, await _target(connection, target_id))
         await keeping.drop(service, target_id)
         return Response(status_code=204)
 
@@ -117,7 +144,23 @@ def _add_changes(router: APIRouter, service: Service) -> None:
         """Send a test message; `test_waits`, `tested_at` and `test_error` tell what became of it."""
         await acting.json_body(request, EmptyBody)
         await keeping.test(service, target_id)
-        return await _target(service, target_id)
+        async with service.database.connection() as connection:
+            return await _target(connection, target_id)
+
+    @router.post(
+        f"{ONE}/secret",
+        responses=responses(400, 403, 404, 409, 413, 415, 422) | parameters.example(RENEWED),
+        openapi_extra=exchange.documented(EmptyBody, once_only=True),
+        response_model=WrittenTarget,
+    )
+    async def renew(target_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Give a webhook a new secret, shown this once; for 24 hours the one before signs, too."""
+        _, raw = await exchange.body_of(request, EmptyBody)
+
+        async def doing(connection: Connection) -> Answer:
+            return await _written(connection, await keeping.renew(connection, target_id), 200)
+
+        return await exchange.posting(service, request, raw, doing)
 
 
 def _add_turns(router: APIRouter, service: Service) -> None:
@@ -143,47 +186,53 @@ def _add_turns(router: APIRouter, service: Service) -> None:
     @router.get("/on-call/{turn_id}", responses=responses(404) | parameters.example(TURN))
     async def turn(turn_id: Number, response: Response) -> Turn:  # pyright: ignore[reportUnusedFunction]
         """One turn, with its ETag."""
-        found = await _turn(service, turn_id)
+        async with service.database.connection() as connection:
+            found = await _turn(connection, turn_id)
         tagged(response, found)
         return found
 
     @router.post(
         "/on-call",
         status_code=201,
-        responses=responses(400, 403, 404, 409, 413, 415) | {201: parameters.example(TURN)[200]},
-        openapi_extra=acting.documented(TurnBody),
+        responses=responses(400, 403, 404, 409, 413, 415, 422) | parameters.example(TURN, 201),
+        openapi_extra=exchange.documented(TurnBody, once_only=True),
+        response_model=Turn,
     )
-    async def put_on_call(request: Request, response: Response) -> Turn:  # pyright: ignore[reportUnusedFunction]
+    async def put_on_call(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Put a target on call."""
-        number = await keeping.put_on_call(service, await acting.json_body(request, TurnBody))
-        response.headers["location"] = f"/v1/on-call/{number}"
-        return await _turn(service, number)
+        body, raw = await exchange.body_of(request, TurnBody)
+
+        async def doing(connection: Connection) -> Answer:
+            number = await keeping.put_on_call(connection, body, service.clock())
+            made = await _turn(connection, number)
+            return Answer(exchange.plain(made), 201, {"location": f"/v1/on-call/{number}"})
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.delete("/on-call/{turn_id}", status_code=204, responses=responses(403, 404, 412, 428))
     async def take_off(turn_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Take a turn away."""
-        match(request, await _turn(service, turn_id))
+        async with service.database.connection() as connection:
+            match(request, await _turn(connection, turn_id))
         await keeping.take_off(service, turn_id)
         return Response(status_code=204)
 
 
-async def _target(service: Service, number: int) -> Target:
-    async with service.database.connection() as connection:
-        row = await contacts.target(connection, number)
+async def _target(connection: Connection, number: int) -> Target:
+    row = await contacts.target(connection, number)
     if row is None:
         raise Problem("target", 404, name=number)
     return Target.model_validate(row, from_attributes=True)
 
 
-async def _tagged(service: Service, number: int, response: Response) -> Target:
-    found = await _target(service, number)
-    tagged(response, found)
-    return found
+async def _written(connection: Connection, written: Written, status: int) -> Answer:
+    found = await _target(connection, written.number)
+    headers = {"etag": tag(found), "location": f"/v1{PATH}/{written.number}"}
+    return Answer({**exchange.plain(found), "secret": written.secret}, status, headers, secret=("secret",))
 
 
-async def _turn(service: Service, number: int) -> Turn:
-    async with service.database.connection() as connection:
-        row = await contacts.turn(connection, number)
+async def _turn(connection: Connection, number: int) -> Turn:
+    row = await contacts.turn(connection, number)
     if row is None:
         raise Problem("turn", 404, name=number)
     return Turn.model_validate(row, from_attributes=True)

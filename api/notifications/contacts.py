@@ -1,15 +1,16 @@
 """Whom to tell, as people keep it: what they send and are answered, and writing it down. An address is never shown."""
 
 import asyncio
-import ipaddress
-from datetime import time, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import psycopg
 from pydantic import AwareDatetime, BaseModel, Field, PlainSerializer, SecretStr
 
 from api.acting import who
+from api.notifications import webhooks
+from api.notifications.inside import inside
 from api.notifications.sending import valid
 from api.problems import Problem
 from api.rulebook.asking import town
@@ -23,8 +24,6 @@ from kraj.store.connection import Connection
 TURN_MAX = timedelta(days=366)
 TURNS_AHEAD_MAX = 1000
 URL_CHARS_MAX = 2000
-LOCAL_SCHEMES = frozenset({"dbus", "qt", "glib", "kde", "gnome", "macosx", "windows", "syslog", "rsyslog"})
-"""What of apprise does something on this machine instead of sending a message."""
 
 Clock = Annotated[time, PlainSerializer(lambda at: at.strftime("%H:%M"), return_type=str)]
 
@@ -66,9 +65,16 @@ class Target(BaseModel):
     digest_at: Clock | None
     language: str
     enabled: bool
+    webhook: bool = Field(description="It is posted signed JSON, see docs/notifications.md.")
     tested_at: Instant | None = Field(description="When the last test message was sent, or failed.")
     test_error: str | None
     test_waits: bool = Field(description="A test message has not been sent yet.")
+
+
+class WrittenTarget(Target):
+    """A target that was written."""
+
+    secret: str | None = Field(description="Of a signed webhook with a new address or secret; shown this once.")
 
 
 class TargetPage(Paged):
@@ -96,8 +102,16 @@ class TurnPage(Paged):
     items: list[Turn]
 
 
-async def write(service: Service, number: int | None, body: TargetBody) -> int:
-    """Add or change a target; its number."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The number of a target that was written, and its secret where it is a webhook with a new one."""
+
+    number: int
+    secret: str | None = field(default=None, repr=False)
+
+
+async def write(connection: Connection, number: int | None, body: TargetBody) -> Written:
+    """Add or change a target."""
     if (body.quiet_from is None) != (body.quiet_to is None):
         raise Problem("quiet_hours", 400)
     url = None if body.url is None else body.url.get_secret_value().strip() or None
@@ -107,22 +121,33 @@ async def write(service: Service, number: int | None, body: TargetBody) -> int:
         raise Problem("target_url", 400)
     fields: dict[str, Any] = body.model_dump(exclude={"municipality", "url"})
     fields["severity_min"] = str(body.severity_min)
-    async with service.database.connection(write=True) as connection:
-        fields["municipality_id"] = await place(connection, body.municipality)
-        if url is not None:
-            if _local(url) and not await rulebook.may(connection, "rules", None):
-                raise Problem("target_local", 400)
-            fields["url"] = url
-        if number is not None:
-            await known(connection, number)
-        try:
-            async with connection.transaction():
-                written = await contacts.write_target(connection, number, fields)
-        except psycopg.errors.UniqueViolation as error:
-            raise Problem("target_name", 409, name=body.name) from error
-        if written is None:
-            raise Problem("target", 404, name=number)
-    return written
+    fields["municipality_id"] = await place(connection, body.municipality)
+    secret = None
+    if url is not None:
+        if inside(url) and not await rulebook.may(connection, "rules", None):
+            raise Problem("target_local", 400)
+        fields["url"] = url
+        if webhooks.known(url):
+            fields["webhook_secret"] = secret = webhooks.new_secret()
+    if number is not None:
+        await known(connection, number)
+    try:
+        async with connection.transaction():
+            written = await contacts.write_target(connection, number, fields)
+    except psycopg.errors.UniqueViolation as error:
+        raise Problem("target_name", 409, name=body.name) from error
+    if written is None:
+        raise Problem("target", 404, name=number)
+    return Written(written, secret)
+
+
+async def renew(connection: Connection, number: int) -> Written:
+    """A new secret for a webhook; the one before signs, too, for a day."""
+    if not (await known(connection, number)).webhook:
+        raise Problem("target_unsigned", 409, name=number)
+    secret = webhooks.new_secret()
+    await contacts.write_target(connection, number, {"webhook_secret": secret})
+    return Written(number, secret)
 
 
 async def drop(service: Service, number: int) -> None:
@@ -139,24 +164,23 @@ async def test(service: Service, number: int) -> None:
         await contacts.ask_test(connection, number, who=who(), at=service.clock())
 
 
-async def put_on_call(service: Service, body: TurnBody) -> int:
+async def put_on_call(connection: Connection, body: TurnBody, at: datetime) -> int:
     """Put a target on call; its turn's number."""
     if not body.valid_from < body.valid_to <= body.valid_from + TURN_MAX:
         raise Problem("turn_span", 400)
-    async with service.database.connection(write=True) as connection:
-        owner = await place(connection, body.municipality)
-        await known(connection, body.target_id)
-        if len(await contacts.turns(connection, service.clock(), limit=TURNS_AHEAD_MAX)) >= TURNS_AHEAD_MAX:
-            raise Problem("turns_many", 409, most=TURNS_AHEAD_MAX)
-        return await contacts.add_turn(
-            connection,
-            municipality_id=owner,
-            target_id=body.target_id,
-            place=body.place,
-            valid_from=body.valid_from,
-            valid_to=body.valid_to,
-            escalate_after_min=body.escalate_after_min,
-        )
+    owner = await place(connection, body.municipality)
+    await known(connection, body.target_id)
+    if len(await contacts.turns(connection, at, limit=TURNS_AHEAD_MAX)) >= TURNS_AHEAD_MAX:
+        raise Problem("turns_many", 409, most=TURNS_AHEAD_MAX)
+    return await contacts.add_turn(
+        connection,
+        municipality_id=owner,
+        target_id=body.target_id,
+        place=body.place,
+        valid_from=body.valid_from,
+        valid_to=body.valid_to,
+        escalate_after_min=body.escalate_after_min,
+    )
 
 
 async def take_off(service: Service, number: int) -> None:
@@ -185,19 +209,3 @@ async def known(connection: Connection, number: int) -> contacts.ContactRow:
         raise Problem("target", 404, name=number)
     await place(connection, row.municipality)
     return row
-
-
-def _local(url: str) -> bool:
-    """Whether an address leads to this machine or its link: whoever asks for that shall have the region's right."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return True
-    if parts.scheme in LOCAL_SCHEMES or host == "localhost" or host.endswith((".localhost", ".local")):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_private

@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from api.notifications import alertmanager
+from api.notifications import alertmanager, webhooks
+from api.notifications.wordings import test_message
 from kraj.alerts import Severity
+from kraj.store.outbox import Address
 
 SEND_S_MAX = 20.0
 """A service that takes longer is taken for dead; a mail server that greets slowly needs about ten."""
@@ -49,8 +52,8 @@ def send(url: str, subject: str, body: str, severity: Severity) -> str | None:
 
 
 def valid(url: str) -> bool:
-    """Whether apprise, or our exporter, knows what to do with an address."""
-    return alertmanager.known(url) or bool(_apprise().add(url))
+    """Whether apprise, or one of our own ways, knows what to do with an address."""
+    return alertmanager.known(url) or webhooks.known(url) or bool(_apprise().add(url))
 
 
 def terse(url: str) -> bool:
@@ -75,6 +78,21 @@ class Sender:
 
     async def __call__(self, url: str, subject: str, body: str, severity: Severity) -> str | None:
         """None when it is sent, else what went wrong."""
+        return await self.run(url, lambda: self._send(url, subject, body, severity))
+
+    async def test(self, address: Address, now: datetime) -> str | None:
+        """Send a test message; None when it is sent, else what went wrong."""
+        if address.secrets:
+            body = webhooks.test_event(address.language, now)
+            return await self.signed(address, f"test_{uuid.uuid4().hex}", body)
+        return await self(address.url, *test_message(address.language), Severity.INFO)
+
+    async def signed(self, address: Address, message_id: str, body: str) -> str | None:
+        """Post a body to a webhook; None when it is taken, else what went wrong."""
+        return await self.run(address.url, lambda: webhooks.post(address, message_id, body))
+
+    async def run(self, url: str, send: Callable[[], str | None]) -> str | None:
+        """Do it in a thread, within the limit."""
         if self._left[url] >= LEFT_BEHIND_MAX:
             return f"{LEFT_BEHIND_MAX} earlier messages still hang there"
         loop = asyncio.get_running_loop()
@@ -88,7 +106,7 @@ class Sender:
 
         def work() -> None:
             try:
-                said = self._send(url, subject, body, severity)
+                said = send()
             except Exception as error:  # a service's plugin may raise whatever it likes; the others go on
                 said = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX]
             try:

@@ -56,6 +56,11 @@ class Wordings:
                 continue  # the rules leave it out as well, and say so
         self._own = own
 
+    @property
+    def own(self) -> Mapping[str, Rule]:
+        """Municipalities' own rules by name."""
+        return self._own
+
     def rule(self, name: str) -> Rule | None:
         """The rule; None for a cause and for what is unknown."""
         return self._rules.get(name) or self._own.get(name)

@@ -13,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.notifications import alertmanager
 from api.notifications.sending import Sender, terse
-from api.notifications.wordings import Wordings, test_message
+from api.notifications.webhooks import Events
+from api.notifications.wordings import Wordings
 from kraj.alerts import AlertState, Severity, Step
 from kraj.errors import UnavailableError
 from kraj.store import alerts, contacts, outbox, queries
@@ -61,6 +62,7 @@ class Worker:
         self._page = page.rstrip("/")
         self._zone = zone
         self._wordings = Wordings()
+        self._events = Events()
         self._said_nobody = False
         self._exported_at: datetime | None = None
 
@@ -154,7 +156,7 @@ class Worker:
                 address = await outbox.address(connection, target_id)
                 error = "it is switched off"
                 if address is not None:
-                    error = await self._send(address.url, *test_message(address.language), Severity.INFO)
+                    error = await self._send.test(address, now)
                 await contacts.tested(connection, test, error, now)
 
     async def _export(self, connection: Connection, now: datetime) -> None:
@@ -221,11 +223,11 @@ class Worker:
             wanted = [d for d in due if d not in dropped]
             if address is None or not wanted:
                 return True
-            message = await self._message(connection, wanted, address.language)
-            subject, body = message.subject, message.body
-            if await asyncio.to_thread(terse, address.url):
-                subject, body = "", message.short
-            error = await self._send(address.url, subject, body, message.severity)
+            if address.secrets:
+                wanted = wanted[:1]  # a program reads steps, not digests
+                error = await self._post(connection, wanted[0], address)
+            else:
+                error = await self._tell(connection, wanted, address)
             if error is None:
                 await outbox.sent(connection, [d.delivery_id for d in wanted], now)
                 done.sent += 1
@@ -234,6 +236,23 @@ class Worker:
             await _postpone(connection, target_id, wanted, error, now)
             log.warning("not sent", target=address.name, error=error)
             return False
+
+    async def _tell(self, connection: Connection, due: Sequence[outbox.Due], address: outbox.Address) -> str | None:
+        message = await self._message(connection, due, address.language)
+        subject, body = message.subject, message.body
+        if await asyncio.to_thread(terse, address.url):
+            subject, body = "", message.short
+        return await self._send(address.url, subject, body, message.severity)
+
+    async def _post(self, connection: Connection, due: outbox.Due, address: outbox.Address) -> str | None:
+        """Post a step to a webhook; its id stays the same however often it is tried."""
+        row = await queries.alert(connection, due.alert_id)
+        if row is None:
+            return None
+        link = f"{self._page}/alerts/{row.alert_id}"
+        own, language = self._wordings.own, address.language
+        body = self._events.alert(row, Step(due.step), due.at, link=link, language=language, own=own)
+        return await self._send.signed(address, f"delivery_{due.delivery_id}", body)
 
     async def _message(self, connection: Connection, due: Sequence[outbox.Due], language: str) -> Message:
         told: list[tuple[Facts, Wording]] = []

@@ -1,6 +1,7 @@
 """The routes of a work order's photos, for programs and for the page, and of whom it can be given to."""
 
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
@@ -14,8 +15,10 @@ from api.acting import who
 from api.alert_pages import PHOTOS_MAX
 from api.alerts import AlertId
 from api.language import choose
-from api.orders.pictures import BYTES_MAX, PictureError, cleaned
+from api.orders.pictures import BYTES_MAX, Picture, PictureError, cleaned
 from api.problems import Problem, responses
+from api.registry import exchange
+from api.registry.exchange import Answer, Connection
 from api.schemas import Instant
 from api.service import Service
 from api.site import Site
@@ -89,19 +92,27 @@ def routes(service: Service) -> APIRouter:
     @router.get(path, responses=responses(404) | parameters.example({"items": [PHOTO]}))
     async def listed(alert_id: AlertId) -> Photos:  # pyright: ignore[reportUnusedFunction]
         """The photos of an alert."""
-        return Photos(items=await _listed(service, alert_id))
+        async with service.database.connection() as connection:
+            return Photos(items=await _listed(connection, alert_id))
 
     @router.post(
         path,
         status_code=201,
-        responses=responses(400, 403, 404, 409, 413) | {201: parameters.example(PHOTO)[200]},
-        openapi_extra=accepted,
+        responses=responses(400, 403, 404, 409, 413, 422) | parameters.example(PHOTO, 201),
+        openapi_extra=accepted | exchange.headers(once_only=True),
+        response_model=Photo,
     )
-    async def add(alert_id: AlertId, request: Request, response: Response) -> Photo:  # pyright: ignore[reportUnusedFunction]
+    async def add(alert_id: AlertId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Keep a photo: JPEG, PNG or WebP of at most 5 MB. Where and when it was taken is removed."""
-        number = await keep(service, alert_id, await acting.bounded(request, BYTES_MAX), _note(service, request))
-        response.headers["location"] = f"/v1/alerts/{alert_id}/photos/{number}"
-        return next(photo for photo in await _listed(service, alert_id) if photo.photo_id == number)
+        raw = await acting.bounded(request, BYTES_MAX)
+        picture, note = _cleaned(raw), _note(service, request)
+
+        async def doing(connection: Connection) -> Answer:
+            number = await keep(connection, alert_id, picture, note, service.clock())
+            made = next(photo for photo in await _listed(connection, alert_id) if photo.photo_id == number)
+            return Answer(exchange.plain(made), 201, {"location": f"/v1/alerts/{alert_id}/photos/{number}"})
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.get(one, response_class=Response, responses={**responses(404), 200: {"content": content}})
     async def photo(alert_id: AlertId, photo_id: PhotoId) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -135,7 +146,9 @@ def pages(site: Site) -> APIRouter:
 
     @router.post("")
     async def add(alert_id: AlertId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        await keep(service, alert_id, await _uploaded(request), _note(service, request))
+        picture = _cleaned(await _uploaded(request))
+        async with service.database.connection(write=True) as connection:
+            await keep(connection, alert_id, picture, _note(service, request), service.clock())
         return RedirectResponse(f"/alerts/{alert_id}?said=photo#said", 303)
 
     @router.get("/{photo_id}")
@@ -151,41 +164,42 @@ def pages(site: Site) -> APIRouter:
     return router
 
 
-async def keep(service: Service, alert_id: int, raw: bytes, note: str) -> int:
-    """Clean a photo, keep it, and note it in the alert's history; its number."""
+def _cleaned(raw: bytes) -> Picture:
     try:
-        picture = cleaned(raw)
+        return cleaned(raw)
     except PictureError as error:
         raise Problem("photo", 400, detail=str(error)) from error
-    at = service.clock()
-    async with service.database.connection(write=True) as connection:
-        row = await _alert(connection, alert_id)
-        if len(await photos.photos(connection, alert_id)) >= PHOTOS_MAX:
-            raise Problem("photos_many", 409, most=PHOTOS_MAX)
-        await acting.may_act(connection, alert_id)
-        number = await photos.add_photo(
+
+
+async def keep(connection: Connection, alert_id: int, picture: Picture, note: str, at: datetime) -> int:
+    """Keep a cleaned photo, and note it in the alert's history; its number."""
+    row = await _alert(connection, alert_id)
+    if len(await photos.photos(connection, alert_id)) >= PHOTOS_MAX:
+        raise Problem("photos_many", 409, most=PHOTOS_MAX)
+    await acting.may_act(connection, alert_id)
+    number = await photos.add_photo(
+        connection,
+        alert_id,
+        media_type=picture.media_type,
+        width=picture.width,
+        height=picture.height,
+        content=picture.content,
+        who=who(),
+        at=at,
+    )
+    try:
+        await alerts.act(
             connection,
             alert_id,
-            media_type=picture.media_type,
-            width=picture.width,
-            height=picture.height,
-            content=picture.content,
+            version=row.version,
+            step=Step.COMMENTED,
+            state=AlertState(row.state),
             who=who(),
             at=at,
+            note=note,
         )
-        try:
-            await alerts.act(
-                connection,
-                alert_id,
-                version=row.version,
-                step=Step.COMMENTED,
-                state=AlertState(row.state),
-                who=who(),
-                at=at,
-                note=note,
-            )
-        except alerts.StaleError as error:
-            raise Problem("stale", 412, alert_id=alert_id, version=row.version) from error
+    except alerts.StaleError as error:
+        raise Problem("stale", 412, alert_id=alert_id, version=row.version) from error
     return number
 
 
@@ -213,10 +227,9 @@ async def _uploaded(request: Request) -> bytes:
         await form.close()
 
 
-async def _listed(service: Service, alert_id: int) -> list[Photo]:
-    async with service.database.connection() as connection:
-        await _alert(connection, alert_id)
-        rows = await photos.photos(connection, alert_id)
+async def _listed(connection: Connection, alert_id: int) -> list[Photo]:
+    await _alert(connection, alert_id)
+    rows = await photos.photos(connection, alert_id)
     return [
         Photo(
             photo_id=row.alert_photo_id,

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api import written
 from kraj.groups import GroupKind
 from kraj.kinds import KINDS
 from kraj.topics import NAME
@@ -12,20 +13,10 @@ MEMBERS_MAX = 1000
 """Of one change of a group."""
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("what cannot be printed")
-    return text
-
-
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(_printable)
-]
-Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
-]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), AfterValidator(_printable)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=written.LINE), AfterValidator(str.strip)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=written.LINE), AfterValidator(str.strip)]
+Reason = Annotated[str, StringConstraints(max_length=500, pattern=written.LINE_OR_NONE), AfterValidator(str.strip)]
 KindName = Annotated[str, Field(json_schema_extra={"enum": list(KINDS)})]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -54,6 +45,8 @@ class MunicipalityChange(Strict):
 
 class Place(Strict):
     """Both coordinates, or none."""
+
+    model_config = ConfigDict(json_schema_extra=written.together("latitude", "longitude"))
 
     latitude: Latitude | None = Field(None, description="WGS 84.", examples=[49.5012])
     longitude: Longitude | None = Field(None, examples=[15.6021])
@@ -94,6 +87,17 @@ class AssetBody(AssetFields):
 class AssetChange(Strict):
     """What may change of an asset; what is left out stays as it is."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                written.together("latitude", "longitude"),
+                {"anyOf": [{"required": [one]} for one in ("label", "latitude", "metadata", "municipality", "device")]},
+                {"properties": dict.fromkeys(("label", "municipality", "metadata"), written.GIVEN)},
+            ],
+            "dependentRequired": {"latitude": ["longitude"], "longitude": ["latitude"]},
+        }
+    )
+
     label: Label | None = Field(None, description="The old one stays searchable.")
     latitude: Latitude | None = None
     longitude: Longitude | None = None
@@ -119,6 +123,8 @@ class AssetChange(Strict):
 
 class DeviceBody(Strict):
     """A new device: alone, with one new asset, or for an asset that is there."""
+
+    model_config = ConfigDict(json_schema_extra=written.one_of("asset", "asset_id", none=True))
 
     name: Name = Field(description="Unique in the region; never used again.", examples=["lamp-3fa2b1"])
     municipality: Name = Field(description="The one in its topics; it never changes.", examples=["dolni-lhota"])
@@ -165,6 +171,8 @@ class GroupBody(Strict):
 class GroupChange(Strict):
     """What may change of a group."""
 
+    model_config = ConfigDict(json_schema_extra=written.some_of("name", "kind"))
+
     name: Title | None = None
     kind: GroupKind | None = None
 
@@ -184,6 +192,8 @@ class MembersBody(Strict):
 
 class ClaimBody(Strict):
     """An unregistered device becomes a registered one; its messages are taken in."""
+
+    model_config = ConfigDict(json_schema_extra=written.one_of("asset", "asset_id"))
 
     municipality: Name = Field(description="The one in the topics that it sends to.")
     asset: AssetFields | None = Field(None, description="A new asset that it serves.")

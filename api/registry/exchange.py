@@ -160,7 +160,8 @@ def headers(*, once_only: bool = False, conditional: bool = False) -> dict[str, 
     found: list[dict[str, Any]] = []
     if once_only:
         found.append(
-            _header("Idempotency-Key", "A name of your own for this request: for 24 hours it is done once.", "4f1c…")
+            _header("Idempotency-Key", "A name of your own for this request: for 24 hours it is done once.", "4f1c-7d")
+            | {"schema": {"type": "string", "pattern": f"^{KEY.pattern}$"}}
         )
     if conditional:
         found.append(_header("If-Match", "The ETag of the state that you have seen.", '"3"') | {"required": True})

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from api import cursors, examples, parameters, schemas
 from api.problems import Problem, responses
@@ -11,6 +11,7 @@ from api.registry import bodies, exchange, finding, shown, work
 from api.registry.exchange import Answer, Connection
 from api.rest import link
 from api.service import Service
+from kraj.attributes import ATTRIBUTES
 from kraj.groups import CONNECTING, GroupKind, connects
 from kraj.store import queries
 
@@ -24,10 +25,16 @@ class GroupParameters(parameters.Page):
     kind: GroupKind | None = None
 
 
+AttributeName = Annotated[
+    parameters.Text,
+    WithJsonSchema({"type": "string", "enum": sorted({one.name for known in ATTRIBUTES.values() for one in known})}),
+]
+
+
 class TopologyParameters(parameters.Page):
     """What hangs together by one attribute."""
 
-    attribute: parameters.Text = Field("feeder", description=f"Such as {', '.join(CONNECTING)}.")
+    attribute: AttributeName = Field("feeder", description=f"Such as {', '.join(CONNECTING)}.")
     municipality: parameters.Text | None = Field(None, description="Name of the owner.")
 
 
@@ -63,7 +70,11 @@ def _add_reading(router: APIRouter, service: Service) -> None:
         """Every feeder, cabinet, supply area and so on, as the assets' attributes tell them."""
         if not connects(asked.attribute):
             raise Problem("parameter_value", 400, name="attribute", value=asked.attribute)
-        key = cursors.decode(asked.cursor, f"topology/{asked.attribute}", str, str) if asked.cursor else ["", ""]
+        key = (
+            cursors.decode(asked.cursor, f"topology/{asked.attribute}", str, str)
+            if asked.cursor is not None
+            else ["", ""]
+        )
         async with service.database.connection() as connection:
             rows = await queries.connected(
                 connection,

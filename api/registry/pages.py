@@ -3,17 +3,18 @@
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from api import acting, parameters, principal
+from api import acting, cursors, parameters, principal
 from api.alert_pages import counted
 from api.problems import Problem
 from api.registry import bodies, exchange, finding, forms, unregistered, work
 from api.registry.exchange import Answer, Connection
+from api.registry.groups import GroupId
 from api.rest import AssetId
 from api.site import Site
 from kraj import devices
@@ -21,10 +22,11 @@ from kraj.attributes import ATTRIBUTES
 from kraj.devices import DeviceState
 from kraj.groups import CONNECTING
 from kraj.kinds import KINDS
-from kraj.store import queries
+from kraj.store import grouping, queries
 
 FIELDS_MAX = 100
 ROWS = 100
+HITS = 30
 SAID = frozenset({"added", "changed", "retired", "replaced", "suspended", "resumed", "decommissioned", "claimed"})
 
 
@@ -34,6 +36,7 @@ def routes(site: Site) -> APIRouter:
     _add_assets(router, site)
     _add_devices(router, site)
     _add_unregistered(router, site)
+    _add_groups(router, site)
     return router
 
 
@@ -168,6 +171,8 @@ def _add_unregistered(router: APIRouter, site: Site) -> None:
 
         return await _done(site, given, request, raw, doing)
 
+
+def _add_groups(router: APIRouter, site: Site) -> None:
     @router.get("/groups")
     async def groups(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         async with site.service.database.connection() as connection:
@@ -188,6 +193,25 @@ def _add_unregistered(router: APIRouter, site: Site) -> None:
 
         return await _done(site, given, request, raw, doing)
 
+    @router.get("/groups/{group_id}")
+    async def group(request: Request, group_id: GroupId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _group_page(site, request, group_id)
+
+    @router.post("/groups/{group_id}/members")
+    async def members(request: Request, group_id: GroupId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+        fields = {name: [given[name]] for name in ("add", "remove") if name in given}
+        body = _checked(bodies.MembersBody, fields)
+        said = "put_in" if "add" in given else "taken_out"
+        back = urlencode({"q": given.get("q", ""), "said": said})
+
+        async def doing(connection: Connection) -> Answer:
+            await finding.group(connection, group_id)
+            await work.change_members(connection, group_id, body)
+            return Answer({}, headers={"location": f"/groups/{group_id}?{back}#said"})
+
+        return await _done(site, given, request, raw, doing)
+
     @router.post("/groups/{group_id}/remove")
     async def remove_group(request: Request, group_id: int) -> Response:  # pyright: ignore[reportUnusedFunction]
         given, raw = await _form(request)
@@ -198,6 +222,34 @@ def _add_unregistered(router: APIRouter, site: Site) -> None:
             return Answer({}, headers={"location": "/groups"})
 
         return await _done(site, given, request, raw, doing)
+
+
+async def _group_page(site: Site, request: Request, group_id: int) -> Response:
+    """Members, and what else of the group's own municipality can be put in."""
+    q = request.query_params.get("q", "").replace("\0", "")[:100].strip()
+    scope = f"group/{group_id}"
+    after = cursors.number(request.query_params.get("cursor"), scope, 0)
+    async with site.service.database.connection() as connection:
+        found = await queries.group(connection, group_id)
+        if found is None:
+            raise Problem("group", 404, name=group_id)
+        inside = await queries.assets(connection, queries.AssetFilter(group_id=group_id), after=after, limit=ROWS + 1)
+        which = queries.AssetFilter(municipality=found.municipality, text=q)
+        hits = await queries.assets(connection, which, after=0, limit=HITS) if q and found.writable else []
+        within = await grouping.within(connection, group_id, [row.asset_id for row in hits])
+    said = request.query_params.get("said")
+    return site.page(
+        request,
+        "group.html",
+        group=found,
+        members=inside[:ROWS],
+        following=cursors.encode(scope, inside[ROWS - 1].asset_id) if len(inside) > ROWS else None,
+        hits=hits,
+        within=within,
+        many=len(hits) == HITS,
+        q=q,
+        said=said if said in {"put_in", "taken_out"} else None,
+    )
 
 
 async def _form_page(site: Site, request: Request, asset_id: int | None) -> Response:

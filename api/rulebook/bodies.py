@@ -3,10 +3,12 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from api import written
 from api.acting import NOTE_CHARS_MAX, Note
 from api.schemas import Instant, Number, Paged
+from api.written import Whole
 from rules.catalogue.reading import FILE_MAX
 
 SCOPES = ("municipality", "cabinet", "feeder", "asset", "supply_area", "gateway", "site")
@@ -18,14 +20,6 @@ TEXT_MAX = FILE_MAX // 8
 THRESHOLDS_MAX = 16
 
 
-def _whole(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a zero byte")
-    return text
-
-
-Whole = Annotated[str, AfterValidator(_whole)]
-"""PostgreSQL takes no zero bytes."""
 Town = Annotated[
     str, Field(min_length=1, max_length=63, pattern="^[a-z0-9-]+$", description="Name of the municipality.")
 ]
@@ -74,6 +68,8 @@ class TextBody(Body):
 
 class TrialBody(Body):
     """A proposal to be tried: a rule of one's own (``text``), or other thresholds of a known ``rule``."""
+
+    model_config = ConfigDict(json_schema_extra=written.one_of("text", "rule"))
 
     municipality: Town
     text: Whole | None = Field(None, max_length=TEXT_MAX, description="TOML with one rule; see docs/rules.md.")

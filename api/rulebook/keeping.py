@@ -60,28 +60,27 @@ def wrong(text: str) -> tuple[Rule | None, Mistake | None]:
         return None, mistake(text, error)
 
 
-async def write_window(service: Service, number: int | None, body: WindowBody) -> int:
+async def write_window(connection: Connection, number: int | None, body: WindowBody, at: datetime) -> int:
     """Add or change a window; 400 for a place that is not there, 404 for an unknown number."""
     if not body.valid_from < body.valid_to <= body.valid_from + WINDOW_MAX:
         raise Problem("window_span", 400)
-    if body.valid_to <= service.clock():
+    if body.valid_to <= at:
         raise Problem("window_over", 400)
-    async with service.database.connection(write=True) as connection:
-        owner = await town(connection, body.municipality)
-        name = await _place(connection, owner.municipality_id, body)
-        written = await rulebook.write_window(
-            connection,
-            number,
-            municipality_id=owner.municipality_id,
-            scope_type=body.scope_type,
-            scope_name=name,
-            valid_from=body.valid_from,
-            valid_to=body.valid_to,
-            reason=body.reason,
-            who=who(),
-        )
-        if written is None:
-            raise Problem("window", 404, name=number)
+    owner = await town(connection, body.municipality)
+    name = await _place(connection, owner.municipality_id, body)
+    written = await rulebook.write_window(
+        connection,
+        number,
+        municipality_id=owner.municipality_id,
+        scope_type=body.scope_type,
+        scope_name=name,
+        valid_from=body.valid_from,
+        valid_to=body.valid_to,
+        reason=body.reason,
+        who=who(),
+    )
+    if written is None:
+        raise Problem("window", 404, name=number)
     return written
 
 
@@ -98,25 +97,24 @@ async def _place(connection: Connection, municipality_id: int, body: WindowBody)
     return given
 
 
-async def switch_off(service: Service, body: OffBody) -> int:
+async def switch_off(connection: Connection, body: OffBody, at: datetime) -> int:
     """Switch a rule off in a municipality or a group; the number of the override."""
-    async with service.database.connection(write=True) as connection:
-        owner = await town(connection, body.municipality)
-        await _known(connection, body.municipality, body.rule)
-        await _group(connection, body.municipality, body.group_id)
-        before = await rulebook.overrides(connection, municipality=body.municipality, after=0, limit=10_000)
-        kept = [one.thresholds for one in before if (one.rule, one.group_id) == (body.rule, body.group_id)]
-        return await rulebook.put_override(
-            connection,
-            municipality_id=owner.municipality_id,
-            group_id=body.group_id,
-            rule=body.rule,
-            enabled=False,
-            thresholds=kept[0] if kept else {},
-            reason=body.reason,
-            who=who(),
-            at=service.clock(),
-        )
+    owner = await town(connection, body.municipality)
+    await _known(connection, body.municipality, body.rule)
+    await _group(connection, body.municipality, body.group_id)
+    before = await rulebook.overrides(connection, municipality=body.municipality, after=0, limit=10_000)
+    kept = [one.thresholds for one in before if (one.rule, one.group_id) == (body.rule, body.group_id)]
+    return await rulebook.put_override(
+        connection,
+        municipality_id=owner.municipality_id,
+        group_id=body.group_id,
+        rule=body.rule,
+        enabled=False,
+        thresholds=kept[0] if kept else {},
+        reason=body.reason,
+        who=who(),
+        at=at,
+    )
 
 
 async def drop(service: Service, table: str, number: int, municipality: str) -> None:
@@ -134,34 +132,37 @@ async def custom_off(service: Service, number: int, municipality: str) -> None:
         await rulebook.switch_off(connection, number, who=who(), at=service.clock())
 
 
-async def propose(service: Service, running: Trials, body: TrialBody) -> int:
-    """Write a proposal down and begin to try it; the trial's number."""
+async def propose(connection: Connection, running: Trials, body: TrialBody, at: datetime) -> tuple[int, Job]:
+    """Write a proposal down: the trial's number, and the job to begin when that is committed."""
     proposal = body.model_dump(exclude={"municipality", "days"}, exclude_none=True)
     if (body.text is None) == (body.rule is None):
         raise Problem("proposal", 400)
-    at = service.clock()
+    owner = await town(connection, body.municipality)
+    if body.text is not None:
+        _readable(body.text)
+        if body.custom_rule_id is not None:
+            mine = await rulebook.custom_rule(connection, body.custom_rule_id)
+            if mine is None or mine.municipality != body.municipality:
+                raise Problem("number", 404, name=body.custom_rule_id)
+    else:
+        rule = await _known(connection, body.municipality, body.rule or "")
+        await _group(connection, body.municipality, body.group_id)
+        try:
+            changed = catalogue.with_overrides(rule, body.thresholds)
+        except RuleTextError as error:
+            raise Problem("thresholds", 400, detail=str(error)) from error
+        proposal["thresholds"] = {name: changed.thresholds[name] for name in body.thresholds}
+    if await trials.unfinished(connection, owner.municipality_id) >= UNFINISHED_MAX:
+        raise Problem("trials_busy", 409, most=UNFINISHED_MAX)
+    number = await trials.add(connection, municipality_id=owner.municipality_id, proposal=proposal, who=who(), at=at)
+    return number, _job(running, owner.municipality_id, proposal, at, body.days)
+
+
+async def proposed(service: Service, running: Trials, body: TrialBody) -> int:
+    """Write a proposal of a form down and begin to try it; the trial's number."""
     async with service.database.connection(write=True) as connection:
-        owner = await town(connection, body.municipality)
-        if body.text is not None:
-            _readable(body.text)
-            if body.custom_rule_id is not None:
-                mine = await rulebook.custom_rule(connection, body.custom_rule_id)
-                if mine is None or mine.municipality != body.municipality:
-                    raise Problem("number", 404, name=body.custom_rule_id)
-        else:
-            rule = await _known(connection, body.municipality, body.rule or "")
-            await _group(connection, body.municipality, body.group_id)
-            try:
-                changed = catalogue.with_overrides(rule, body.thresholds)
-            except RuleTextError as error:
-                raise Problem("thresholds", 400, detail=str(error)) from error
-            proposal["thresholds"] = {name: changed.thresholds[name] for name in body.thresholds}
-        if await trials.unfinished(connection, owner.municipality_id) >= UNFINISHED_MAX:
-            raise Problem("trials_busy", 409, most=UNFINISHED_MAX)
-        number = await trials.add(
-            connection, municipality_id=owner.municipality_id, proposal=proposal, who=who(), at=at
-        )
-    running.start(number, _job(running, owner.municipality_id, proposal, at, body.days))
+        number, job = await propose(connection, running, body, service.clock())
+    running.start(number, job)
     return number
 
 

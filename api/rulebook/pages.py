@@ -141,7 +141,9 @@ async def _write(site: Site, request: Request, number: int | None) -> Response:
             "valid_from": forms.moment(fields["valid_from"], "valid_from", site.zone),
             "valid_to": forms.moment(fields["valid_to"], "valid_to", site.zone),
         }
-        await keeping.write_window(site.service, number, forms.checked(WindowBody, body))
+        window = forms.checked(WindowBody, body)
+        async with site.service.database.connection(write=True) as connection:
+            await keeping.write_window(connection, number, window, site.service.clock())
     except Problem as problem:
         wrong = forms.told(site.service, request, problem)
         return await _window_form(site, request, fields, number=number, wrong=wrong)

@@ -1,20 +1,25 @@
 """The resources under /v1 of the rulebook: windows, overrides, own rules, and trials of what is proposed."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api import acting, cursors, parameters, rest
 from api.language import choose
 from api.parameters import Text
 from api.problems import Problem, responses
+from api.registry import exchange
+from api.registry.exchange import Answer
 from api.rulebook import bodies, examples, keeping
-from api.rulebook.asking import match, tagged
+from api.rulebook.asking import match, tag, tagged
 from api.rulebook.trials import Trials
+from api.rulebook.trying import Job
 from api.rulebook.wording import sentence
 from api.service import Service
+from api.texts import Catalogue
 from kraj.store import rulebook, trials
+from kraj.store.connection import Connection
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Its number.", examples=[3])]
 
@@ -66,19 +71,27 @@ def _add_windows(router: APIRouter, service: Service) -> None:
     @router.get(one, responses=responses(404) | parameters.example(examples.WINDOW))
     async def window(window_id: Number, response: Response) -> bodies.Window:  # pyright: ignore[reportUnusedFunction]
         """One maintenance window, with its ETag."""
-        return await _tagged_window(service, window_id, response)
+        async with service.database.connection() as connection:
+            found = await _window(connection, window_id)
+        tagged(response, found)
+        return found
 
     @router.post(
         path,
         status_code=201,
-        responses=responses(400, 403, 404, 413, 415) | _made(examples.WINDOW),
-        openapi_extra=acting.documented(bodies.WindowBody),
+        responses=responses(400, 403, 404, 413, 415, 422) | parameters.example(examples.WINDOW, 201),
+        openapi_extra=exchange.documented(bodies.WindowBody, once_only=True),
+        response_model=bodies.Window,
     )
-    async def add(request: Request, response: Response) -> bodies.Window:  # pyright: ignore[reportUnusedFunction]
+    async def add(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Set a window: until it ends, nothing of the place calls anybody."""
-        number = await keeping.write_window(service, None, await acting.json_body(request, bodies.WindowBody))
-        response.headers["location"] = f"/v1{path}/{number}"
-        return await _tagged_window(service, number, response)
+        body, raw = await exchange.body_of(request, bodies.WindowBody)
+
+        async def doing(connection: Connection) -> Answer:
+            number = await keeping.write_window(connection, None, body, service.clock())
+            return _made(await _window(connection, number), f"/v1{path}/{number}")
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.put(
         one,
@@ -90,31 +103,28 @@ def _add_windows(router: APIRouter, service: Service) -> None:
     ) -> bodies.Window:
         """Change a window."""
         body = await acting.json_body(request, bodies.WindowBody)
-        match(request, await _window(service, window_id))
-        await keeping.write_window(service, window_id, body)
-        return await _tagged_window(service, window_id, response)
+        async with service.database.connection(write=True) as connection:
+            match(request, await _window(connection, window_id))
+            await keeping.write_window(connection, window_id, body, service.clock())
+            found = await _window(connection, window_id)
+        tagged(response, found)
+        return found
 
     @router.delete(one, status_code=204, responses=responses(403, 404, 412, 428))
     async def drop(window_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Take a window away: rules speak again at once."""
-        found = await _window(service, window_id)
+        async with service.database.connection() as connection:
+            found = await _window(connection, window_id)
         match(request, found)
         await keeping.drop(service, "maintenance_window", window_id, found.municipality)
         return Response(status_code=204)
 
 
-async def _window(service: Service, number: int) -> bodies.Window:
-    async with service.database.connection() as connection:
-        row = await rulebook.window(connection, number)
+async def _window(connection: Connection, number: int) -> bodies.Window:
+    row = await rulebook.window(connection, number)
     if row is None:
         raise Problem("window", 404, name=number)
     return bodies.Window.model_validate(row, from_attributes=True)
-
-
-async def _tagged_window(service: Service, number: int, response: Response) -> bodies.Window:
-    found = await _window(service, number)
-    tagged(response, found)
-    return found
 
 
 def _add_overrides(router: APIRouter, service: Service) -> None:
@@ -140,38 +150,40 @@ def _add_overrides(router: APIRouter, service: Service) -> None:
         override_id: Number, response: Response
     ) -> bodies.Override:
         """One override, with its ETag."""
-        found = await _override(service, override_id)
+        async with service.database.connection() as connection:
+            found = await _override(connection, override_id)
         tagged(response, found)
         return found
 
     @router.post(
         path,
         status_code=201,
-        responses=responses(400, 403, 404, 413, 415) | _made(examples.OVERRIDE),
-        openapi_extra=acting.documented(bodies.OffBody),
+        responses=responses(400, 403, 404, 413, 415, 422) | parameters.example(examples.OVERRIDE, 201),
+        openapi_extra=exchange.documented(bodies.OffBody, once_only=True),
+        response_model=bodies.Override,
     )
-    async def switch_off(  # pyright: ignore[reportUnusedFunction]
-        request: Request, response: Response
-    ) -> bodies.Override:
+    async def switch_off(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Switch a rule off. Other thresholds go by a trial: `POST /v1/trials`."""
-        number = await keeping.switch_off(service, await acting.json_body(request, bodies.OffBody))
-        response.headers["location"] = f"/v1{path}/{number}"
-        found = await _override(service, number)
-        tagged(response, found)
-        return found
+        body, raw = await exchange.body_of(request, bodies.OffBody)
+
+        async def doing(connection: Connection) -> Answer:
+            number = await keeping.switch_off(connection, body, service.clock())
+            return _made(await _override(connection, number), f"/v1{path}/{number}")
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.delete(one, status_code=204, responses=responses(403, 404, 412, 428))
     async def drop(override_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The rule is again as the catalogue has it."""
-        found = await _override(service, override_id)
+        async with service.database.connection() as connection:
+            found = await _override(connection, override_id)
         match(request, found)
         await keeping.drop(service, "rule_override", override_id, found.municipality)
         return Response(status_code=204)
 
 
-async def _override(service: Service, number: int) -> bodies.Override:
-    async with service.database.connection() as connection:
-        row = await rulebook.override(connection, number)
+async def _override(connection: Connection, number: int) -> bodies.Override:
+    row = await rulebook.override(connection, number)
     if row is None:
         raise Problem("number", 404, name=number)
     return bodies.Override.model_validate(row, from_attributes=True)
@@ -250,14 +262,25 @@ def _add_trials(router: APIRouter, service: Service, running: Trials) -> None:
     @router.post(
         "/trials",
         status_code=202,
-        responses=responses(400, 403, 404, 409, 413, 415) | _made(examples.TRIAL_BEGUN, 202),
-        openapi_extra=acting.documented(bodies.TrialBody),
+        responses=responses(400, 403, 404, 409, 413, 415, 422) | parameters.example(examples.TRIAL_BEGUN, 202),
+        openapi_extra=exchange.documented(bodies.TrialBody, once_only=True),
+        response_model=bodies.Trial,
     )
-    async def propose(request: Request, response: Response) -> bodies.Trial:  # pyright: ignore[reportUnusedFunction]
+    async def propose(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Try a rule, or other thresholds, on what is stored; `Location` will have the verdict."""
-        number = await keeping.propose(service, running, await acting.json_body(request, bodies.TrialBody))
-        response.headers["location"] = f"/v1/trials/{number}"
-        return await shown(service, number, choose(request))
+        body, raw = await exchange.body_of(request, bodies.TrialBody)
+        begun: list[tuple[int, Job]] = []
+
+        async def doing(connection: Connection) -> Answer:
+            number, job = await keeping.propose(connection, running, body, service.clock())
+            begun.append((number, job))
+            trial = _trial(await _tried(connection, number), service.texts[choose(request)])
+            return Answer(exchange.plain(trial), 202, {"location": f"/v1/trials/{number}"})
+
+        response = await exchange.posting(service, request, raw, doing)
+        for number, job in begun:  # not when it is only answered again
+            running.start(number, job)
+        return response
 
     @router.get("/trials/{trial_id}", responses=responses(404) | parameters.example(examples.TRIAL))
     async def trial(trial_id: Number, request: Request, response: Response) -> bodies.Trial:  # pyright: ignore[reportUnusedFunction]
@@ -280,10 +303,18 @@ def _add_trials(router: APIRouter, service: Service, running: Trials) -> None:
 async def shown(service: Service, number: int, language: str) -> bodies.Trial:
     """A trial as the API shows it."""
     async with service.database.connection() as connection:
-        row = await trials.trial(connection, number)
+        row = await _tried(connection, number)
+    return _trial(row, service.texts[language])
+
+
+async def _tried(connection: Connection, number: int) -> trials.TrialRow:
+    row = await trials.trial(connection, number)
     if row is None:
         raise Problem("trial", 404, name=number)
-    say = service.texts[language]
+    return row
+
+
+def _trial(row: trials.TrialRow, say: Catalogue) -> bodies.Trial:
     return bodies.Trial.model_validate(
         {
             "trial_id": row.rule_trial_id,
@@ -301,5 +332,5 @@ async def shown(service: Service, number: int, language: str) -> bodies.Trial:
     )
 
 
-def _made(example: Any, status: int = 201) -> dict[int | str, dict[str, Any]]:
-    return {status: parameters.example(example)[200]}
+def _made(found: BaseModel, location: str) -> Answer:
+    return Answer(exchange.plain(found), 201, {"etag": tag(found), "location": location})

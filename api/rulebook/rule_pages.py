@@ -80,7 +80,7 @@ async def _propose_own(site: Site, running: Trials, request: Request, row: ruleb
         return await _own_form(site, request, fields, row=row, mistake=mistake)
     try:
         body = forms.checked(TrialBody, {**fields, "custom_rule_id": row and row.custom_rule_id})
-        number = await keeping.propose(site.service, running, body)
+        number = await keeping.proposed(site.service, running, body)
     except Problem as problem:
         return await _own_form(site, request, fields, row=row, wrong=forms.told(site.service, request, problem))
     return RedirectResponse(f"/rules/trials/{number}", 303)
@@ -127,7 +127,9 @@ def _add_changed(router: APIRouter, site: Site, running: Trials) -> None:
         common |= {"group_id": given.get("group_id") or None, "reason": given.get("reason", "")}
         try:
             if given.get("do") == "off":
-                await keeping.switch_off(site.service, forms.checked(OffBody, common))
+                wish = forms.checked(OffBody, common)
+                async with site.service.database.connection(write=True) as connection:
+                    await keeping.switch_off(connection, wish, site.service.clock())
                 return RedirectResponse("/rules?said=off", 303)
             numbers = {
                 name.removeprefix("t."): value.replace(",", ".").replace(" ", "")
@@ -135,7 +137,7 @@ def _add_changed(router: APIRouter, site: Site, running: Trials) -> None:
                 if name.startswith("t.") and value.strip()
             }
             body = forms.checked(TrialBody, {**common, "thresholds": numbers})
-            number = await keeping.propose(site.service, running, body)
+            number = await keeping.proposed(site.service, running, body)
         except Problem as problem:
             wrong = forms.told(site.service, request, problem)
             return await _change_form(site, request, given, wrong=wrong)

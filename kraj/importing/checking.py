@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from kraj.importing import delimited, geojson, places, values, workbook
 from kraj.importing.columns import FIELDS, KIND_KEYS, Column, like, recognise
+from kraj.importing.delimited import DELIMITERS
 from kraj.importing.findings import Finding, Level
 from kraj.importing.table import (
     BYTES_MAX,
@@ -172,6 +173,7 @@ def _row(line: Line, columns: list[Column], there: dict[str, Column], defaults: 
         cell = line.cells[column.position] if column.position < len(line.cells) else None
         cells.setdefault(column.field.name, None if blank(cell) else cell)
     _core(row, cells, there)
+    _parted(row, cells, there)
     _place(row, cells, there)
     for column in columns:
         cell = cells[column.field.name]
@@ -187,6 +189,14 @@ def _row(line: Line, columns: list[Column], there: dict[str, Column], defaults: 
         elif found is not None:
             row.metadata[attribute.name] = found
     return row
+
+
+def _parted(row: Row, cells: dict[str, Cell], there: dict[str, Column]) -> None:
+    """Notice a whole row in one cell, because its columns are parted otherwise than the others'."""
+    label = str(cells.get("label"))
+    alone = len(there) > 1 and all(blank(cell) for name, cell in cells.items() if name != "label")
+    if alone and any(label.count(delimiter) == len(there) - 1 for delimiter in DELIMITERS):
+        row.add(Finding("columns", None, {"value": label}), there["label"].heading)
 
 
 def _core(row: Row, cells: dict[str, Cell], there: dict[str, Column]) -> None:

@@ -176,6 +176,12 @@ OF_CELLS: dict[str, Kept] = {
         do_cs="Doplňte jej.",
         do_en="Fill it in.",
     ),
+    "columns": _error(
+        "Celý řádek stojí v jedné buňce: „{value}“.",
+        'The whole row stands in one cell: "{value}".',
+        do_cs="Oddělte jeho sloupce týmž znakem jako v ostatních řádcích.",
+        do_en="Part its columns by the same character as in the other rows.",
+    ),
     "missing_column": _error(
         "Chybí {what} a soubor na to nemá sloupec.",
         "There is no {what}, and the file has no column for it.",

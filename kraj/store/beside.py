@@ -2,11 +2,15 @@
 
 from kraj.store.batch import Batch, Outcome
 from kraj.store.connection import REFUSALS, Connection, many
+from kraj.store.dispatching import Said, take_said
 from kraj.store.foreign import keep_of_batch
 from kraj.store.quarantine import store_quarantine
+from kraj.topics import Channel
 
 UNKNOWN_KEYS_PER_DEVICE_MAX = 100
 """A device with random keys would otherwise fill the table; those known by then are still counted."""
+
+ANSWERS = (Channel.RESULT, Channel.REPORTED)
 
 _UNKNOWN_KEY = f"""
     INSERT INTO unknown_key (device_id, key, first_at, times)
@@ -25,6 +29,12 @@ _STATUS = """
 _EVENT = """
     INSERT INTO device_event (device_id, municipality_id, received_at, channel, body, batch_id)
     VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_EVENTS = """
+    INSERT INTO device_event (device_id, municipality_id, received_at, channel, body, batch_id)
+    SELECT device_id, municipality_id, %s, channel, body::jsonb, %s
+    FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::text[]) AS e(device_id, municipality_id, channel, body)
+    ON CONFLICT DO NOTHING
 """
 
 
@@ -55,6 +65,8 @@ async def write_beside(connection: Connection, batch: Batch, outcome: Outcome, *
         [(s.device_id, s.online, s.boot, s.firmware, s.reset, batch.at) for s in newest.values()],
     )
     await _write_events(connection, batch, outcome, careful=careful)
+    answers = [Said(e.device_id, e.channel, e.body) for e in batch.events if e.channel in ANSWERS]
+    await take_said(connection, answers, [s.device_id for s in newest.values() if s.online], batch.at)
     await keep_of_batch(connection, batch, outcome)
     quarantined = list(batch.quarantined)
     for position, row, detail in outcome.refused:
@@ -69,8 +81,11 @@ async def _write_events(connection: Connection, batch: Batch, outcome: Outcome, 
     rows = [
         (e.device_id, e.municipality_id, batch.at, e.channel, e.body.decode(), batch.batch_id) for e in batch.events
     ]
+    if not rows:
+        return
     if not careful:
-        await many(connection, _EVENT, rows)
+        devices, towns, _, channels, bodies, _ = (list(column) for column in zip(*rows, strict=True))
+        await connection.execute(_EVENTS, [batch.at, batch.batch_id, devices, towns, channels, bodies])
         return
     for event, row in zip(batch.events, rows, strict=True):
         try:

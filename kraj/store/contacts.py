@@ -28,6 +28,7 @@ class ContactRow:
     digest_at: time | None
     language: str
     enabled: bool
+    webhook: bool
     tested_at: datetime | None
     test_error: str | None
     test_waits: bool
@@ -50,8 +51,9 @@ class TurnRow:
 
 _TARGET = """
     SELECT t.target_id, t.municipality_id, m.name AS municipality, m.title AS municipality_title, t.name,
-           t.severity_min, t.quiet_from, t.quiet_to, t.digest_at, t.language, t.enabled, last.done_at AS tested_at,
-           last.error AS test_error, last.asked_at IS NOT NULL AND last.done_at IS NULL AS test_waits
+           t.severity_min, t.quiet_from, t.quiet_to, t.digest_at, t.language, t.enabled, t.webhook,
+           last.done_at AS tested_at, last.error AS test_error,
+           last.asked_at IS NOT NULL AND last.done_at IS NULL AS test_waits
     FROM notification_target t LEFT JOIN municipality m USING (municipality_id)
     LEFT JOIN LATERAL (SELECT * FROM target_test x WHERE x.target_id = t.target_id
                        ORDER BY x.target_test_id DESC LIMIT 1) AS last ON true

@@ -67,6 +67,15 @@ async def put_in_where(connection: Connection, group_id: int, attributes: Mappin
     return cursor.rowcount
 
 
+async def within(connection: Connection, group_id: int, asset_ids: Sequence[int]) -> set[int]:
+    """Those of these assets that are in the group."""
+    cursor = await connection.execute(
+        "SELECT asset_id FROM asset_group_member WHERE group_id = %s AND asset_id = ANY (%s)",
+        [group_id, list(asset_ids)],
+    )
+    return {asset_id for (asset_id,) in await cursor.fetchall()}
+
+
 async def take_out(connection: Connection, group_id: int, asset_ids: Sequence[int]) -> None:
     """Take assets out; those that are not in are left alone."""
     await connection.execute(

@@ -83,11 +83,12 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A delivery in hand. ``wanted_at`` is when it should have gone out, before any attempt failed."""
+    """A delivery in hand. ``at``: when it happened; ``wanted_at``: when it should have gone out at first."""
 
     delivery_id: int
     alert_id: int
     step: str
+    at: datetime
     digest: bool
     attempts: int
     wanted_at: datetime
@@ -98,11 +99,12 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a message goes; ``url`` is apprise's and secret."""
+    """Where a message goes; ``url`` is apprise's and secret. ``secrets`` sign a webhook, the newest first."""
 
     name: str
     language: str
     url: str = field(repr=False)
+    secrets: list[str] = field(default_factory=list[str], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,8 @@ async def _due(connection: Connection, target_id: int, at: datetime, condition: 
     async with connection.cursor(row_factory=class_row(Due)) as cursor:
         await cursor.execute(
             f"""
-            SELECT d.delivery_id, o.alert_id, o.step, d.digest, d.attempts, d.wanted_at, a.state, a.active, a.notify
+            SELECT d.delivery_id, o.alert_id, o.step, o.at, d.digest, d.attempts, d.wanted_at,
+                   a.state, a.active, a.notify
             FROM delivery d JOIN outbox o USING (outbox_id) JOIN alert a USING (alert_id)
             WHERE d.target_id = %s AND d.sent_at IS NULL AND d.given_up_at IS NULL AND d.due_at <= %s AND {condition}
             ORDER BY d.due_at, d.delivery_id LIMIT %s FOR UPDATE OF d SKIP LOCKED
@@ -218,7 +221,10 @@ async def address(connection: Connection, target_id: int) -> Address | None:
     """Where a target's messages go; None when it is switched off or not there."""
     async with connection.cursor(row_factory=class_row(Address)) as cursor:
         await cursor.execute(
-            "SELECT name, language, url FROM notification_target WHERE target_id = %s AND enabled", [target_id]
+            "SELECT name, language, url, array_remove(ARRAY[webhook_secret, CASE WHEN webhook_before_until >"
+            " clock_timestamp() THEN webhook_secret_before END], NULL) AS secrets"
+            " FROM notification_target WHERE target_id = %s AND enabled",
+            [target_id],
         )
         return await cursor.fetchone()
 
@@ -293,20 +299,22 @@ async def add_target(
     quiet: tuple[time, time] | None,
     digest_at: time | None,
     language: str,
+    webhook_secret: str | None = None,
 ) -> int | None:
     """Add a target, or change the one of this name; returns its id, None when there is no such municipality."""
     row = await (
         await connection.execute(
             """
             INSERT INTO notification_target
-                (municipality_id, name, url, severity_min, quiet_from, quiet_to, digest_at, language)
-            SELECT m.municipality_id, %(name)s, %(url)s, %(severity_min)s, %(from)s, %(to)s, %(digest)s, %(language)s
+                (municipality_id, name, url, severity_min, quiet_from, quiet_to, digest_at, language, webhook_secret)
+            SELECT m.municipality_id, %(name)s, %(url)s, %(severity_min)s, %(from)s, %(to)s, %(digest)s, %(language)s,
+                   %(secret)s
             FROM (SELECT municipality_id FROM municipality WHERE name = %(municipality)s
                   UNION ALL SELECT NULL WHERE %(municipality)s::text IS NULL) AS m
             ON CONFLICT (municipality_id, name) DO UPDATE SET
                 url = EXCLUDED.url, severity_min = EXCLUDED.severity_min, quiet_from = EXCLUDED.quiet_from,
                 quiet_to = EXCLUDED.quiet_to, digest_at = EXCLUDED.digest_at, language = EXCLUDED.language,
-                enabled = true
+                webhook_secret = EXCLUDED.webhook_secret, enabled = true
             RETURNING target_id
             """,
             {
@@ -318,6 +326,7 @@ async def add_target(
                 "to": quiet[1] if quiet else None,
                 "digest": digest_at,
                 "language": language,
+                "secret": webhook_secret,
             },
         )
     ).fetchone()

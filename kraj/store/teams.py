@@ -1,5 +1,6 @@
 """Teams, and whom a municipality lets at its assets: a person, a team or the region; the wall judges each statement."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,6 +76,26 @@ async def add_team(connection: Connection, municipality_id: int | None, name: st
         "INSERT INTO team_member (team_id, person_id) SELECT %s, unnest(%s::integer[])", [team_id, members]
     )
     return team_id
+
+
+async def change_members(
+    connection: Connection, team_id: int, version: int, *, add: Collection[int], remove: Collection[int]
+) -> bool:
+    """Put people in and take people out; False when somebody was faster, or the team has ended."""
+    cursor = await connection.execute(
+        "UPDATE team SET version = version + 1 WHERE team_id = %s AND version = %s AND ended_at IS NULL",
+        [team_id, version],
+    )
+    if cursor.rowcount != 1:
+        return False
+    await connection.execute(
+        "DELETE FROM team_member WHERE team_id = %s AND person_id = ANY (%s)", [team_id, list(remove)]
+    )
+    await connection.execute(
+        "INSERT INTO team_member (team_id, person_id) SELECT %s, unnest(%s::integer[]) ON CONFLICT DO NOTHING",
+        [team_id, list(add)],
+    )
+    return True
 
 
 async def end_team(connection: Connection, team_id: int, version: int) -> bool:

@@ -207,7 +207,7 @@ INPUTS = (
     _flag("Předřadník se vypnul", "Gear has shut down", "gear_is_shut_down", _has_flag(*SHUT_DOWN), "failure_flags"),
     _flag("Ruční ovládání nebo zkouška", "By hand or under test", "under_test", _under_test),
     _of(Unit.SECOND, "Doba od nárazu", "Since a blow", "since_shock_s", _since("shock_ms"), "shock_g"),
-    _flag("Sama znovu nastartovala", "Has started again by itself", "restarting", _restarting, "lamp_starts"),
+    _flag("Sama znovu nastartovala", "Has started again by itself", "restarting", _restarting),
     _of(Unit.SECOND, "Doba od přehřátí", "Since it was hot", "since_hot_s", _since("hot_ms"), "gear_temp_degc"),
     _of(
         Unit.VOLT,

@@ -12,6 +12,7 @@ from simulators.physics.health import Health, merged
 from simulators.physics.lighting import Lamps
 from simulators.physics.mains import areas, grid_voltage_v
 from simulators.physics.supply import Supply, contactors
+from simulators.physics.told import Told
 from simulators.physics.traces import traces
 from simulators.physics.wander import identities, trait
 from simulators.physics.weather import Weather
@@ -69,8 +70,15 @@ class LampModel:
         self._line: Rows = np.array(area, np.intp) * 3 + bank.phase - 1
         self._areas = areas(names)
         self._gear_at: dict[int, Floats] = {}
+        clocks = {installed.asset.key: device.clock for device in region.devices for installed in device.installed}
+        self.told.clockless = frozenset(n for n, asset in enumerate(self.assets) if not clocks[asset.key])
         self.version = 0
         self.effects = Effects({})
+
+    @property
+    def told(self) -> Told:
+        """What these lamps were told; a day that is prepared again goes by it."""
+        return self.lamps.told
 
     def prepare(self, start_ms: int, effects: Effects) -> None:
         """See ``frame.Model``."""

@@ -4,6 +4,7 @@ One day of many lamps is a timeline of switchings with what holds between them, 
 at any moment follows from both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from simulators.physics.frame import DAY_MS, GRID, GRID_MS, Effects, Floats, Int
 from simulators.physics.program import Nights, Program
 from simulators.physics.supply import STUCK, Supply
 from simulators.physics.timeline import Timeline
+from simulators.physics.told import CABINET, FALLBACK, MANUAL, PROGRAM, Told
 from simulators.physics.wander import trait
 
 WARM_UP = (0.188, 0.551, 0.667, 0.797, 0.884, 0.928)
@@ -35,6 +37,9 @@ DERATED = 0.92
 """What a driver that is too hot leaves of the power."""
 OVERDRIVEN_FULL, LOGARITHM_TWICE = 1.0, 2.0
 """Sizes of dim_not_followed: stays at full light; takes the level for a DALI number, so that 60 % gives 6 %."""
+DEAF, LIAR = 3.0, 4.0
+"""And: a controller that follows nothing any more, lights at the level that it last had and says so; and one that does
+the same and says that it has followed."""
 CYCLE_DARK_MS = 4 * 60_000
 HOUR_MS = 3_600_000
 FINE = 10
@@ -45,8 +50,6 @@ FLEET_BORN_MS = 1_767_225_600_000
 DARK_HOURS = 4_100 / 8_766
 """Of a Czech year."""
 
-PROGRAM, MANUAL, CABINET, FALLBACK = 4.0, 2.0, 1.0, 5.0
-"""Of ``level_reason``."""
 CLOCK_REFUSED_S = 300
 """A device whose clock is further off follows no calendar (lighting.md)."""
 CREW_TEST = "crew_test"
@@ -61,6 +64,8 @@ class Carry:
     powered: Mask
     target_pct: Floats
     before_pct: Floats
+    lit_pct: Floats
+    """The last level above 0, NaN where it is unknown."""
     changed_ms: Ints
     lit_ms: Ints
     booted_ms: Ints
@@ -79,6 +84,7 @@ class Lamps:
         self.seed = seed
         self.bank = bank
         self.start_ms = -1
+        self.told = Told()
         self._carried: dict[int, Carry] = {}
         spread = trait(seed, bank.ids, WHAT_SPREAD, -SPREAD, SPREAD)
         self._full_w = bank.rated_w * (1 + spread)
@@ -95,9 +101,11 @@ class Lamps:
             self.seed, self.bank.ids, self.bank.latitude, self.bank.longitude, start_ms, self.bank.switched
         )
         program = Program(start_ms, nights, self.bank.program, self.bank.part_night)
-        events = [*program.events(), *supply.events(), *_fault_events(effects), *_drifted(program, effects)]
+        told = self.told.now()
+        by_clock = [*program.events(), *told.events(start_ms)]
+        events = [*by_clock, *supply.events(), *_fault_events(effects), *_drifted(by_clock, effects)]
         self.line = Timeline.of(len(self.bank), start_ms, start_ms + DAY_MS, events)
-        self._switch(program, supply, effects)
+        self._switch(program, supply, effects, told)
         self._sum_energy()
         # Only today's beginning and end are kept: a day out of order starts afresh.
         self._carried = {start_ms: carry, start_ms + DAY_MS: self._end()}
@@ -114,6 +122,7 @@ class Lamps:
             powered=np.ones(n, np.bool_),
             target_pct=np.full(n, np.nan),  # as the day finds it
             before_pct=np.full(n, np.nan),
+            lit_pct=np.full(n, np.nan),
             changed_ms=long_ago,
             lit_ms=long_ago,
             booted_ms=np.where(bank.switched, long_ago, start_ms - (age_s * 1000 / (losses + 1)).astype(np.int64)),
@@ -132,21 +141,18 @@ class Lamps:
         light = np.where((passed < RAMP_MS) & (before > 0), before + (target - before) * (passed / RAMP_MS), target)
         light = np.where(target > 0, light, 0.0) * self._light[rows]
         least, bend = self.bank.level_min_pct[rows], self.bank.bend[rows]
-        share = np.maximum(light - least, 0.0) / (100.0 - least)
-        span = self._full_w[rows] - self._min_w[rows]
-        watts = self._min_w[rows] + span * share * (1 - bend + bend * share)
-        # Below its least level only a driver that misreads its levels goes.
-        watts = np.where(light < least, self._min_w[rows] * (0.6 + 0.4 * light / least), watts)
-        watts = watts * _warmth(ts_ms - self.lit_ms[event]) * self._aged[rows] * self.factor[event]
+        watts = power_of(light, self._full_w[rows], self._min_w[rows], least, bend)
+        watts = watts * warmth(ts_ms - self.lit_ms[event]) * self._aged[rows] * self.factor[event]
         idle = self.bank.standby_w[rows] * self.powered[event]
         return np.where(target > 0, np.maximum(watts, idle * DARK_STANDBY), idle)
 
     def effective_pct(self, event: Rows, ts_ms: Ints) -> Floats:
-        """The level that the driver has reached."""
+        """The level that the driver has reached, by its own word."""
         passed = ts_ms - self.changed_ms[event]
         target, before = self.target_pct[event], self.before_pct[event]
         ramped = before + (target - before) * (passed / RAMP_MS)
-        return np.where((passed < RAMP_MS) & (before > 0) & (target > 0), ramped, target)
+        said = np.where((passed < RAMP_MS) & (before > 0) & (target > 0), ramped, target)
+        return np.where(self.lies[event] & (target > 0), self.claimed_pct[event], said)
 
     def energy_wh(self, rows: Rows, ts_ms: Ints) -> Floats:
         """The counter, not yet rounded."""
@@ -155,16 +161,17 @@ class Lamps:
         part = np.clip(place - step, 0.0, 1.0)
         return self.grid_wh[rows, step] * (1 - part) + self.grid_wh[rows, step + 1] * part
 
-    def _switch(self, program: Program, supply: Supply, effects: Effects) -> None:
+    def _switch(self, program: Program, supply: Supply, effects: Effects, told: Told) -> None:
         """What holds from each event on."""
         line, bank, carry = self.line, self.bank, self.carry
         row, ts = line.row, line.ts_ms
         self.powered = supply.on(row, ts)
-        self.commanded_pct, self.reason = _commanded(program, effects, row, ts)
+        self.commanded_pct, self.reason = _commanded(program, effects, row, ts, told)
         target = np.where(self.commanded_pct > 0, dali_pct(np.maximum(self.commanded_pct, 0.1)), 0.0)
         misread = effects.size("dim_not_followed", row, ts)
         target = np.where((misread == OVERDRIVEN_FULL) & (target > 0), 100.0, target)
         target = np.where((misread == LOGARITHM_TWICE) & (target > 0), _as_number_pct(self.commanded_pct), target)
+        target = self._held(target, misread)
         stuck = np.max([effects.size(cause, row, ts) for cause in STUCK], axis=0) > 0
         burning = (effects.size("day_burner", row, ts) > 0) | (stuck & bank.switched[row])
         target = np.where(burning & (target == 0), 100.0, target)
@@ -179,6 +186,19 @@ class Lamps:
         self.hot = effects.size("gear_temp", row, ts)
         self.factor = (1 - lost) * np.where(deviation > 0, deviation, 1.0) * np.where(self.hot > 0, DERATED, 1.0)
         self._count(carry, gives_light=(self.target_pct > 0) & (lost < DARK_SHARE))
+
+    def _held(self, target: Floats, misread: Floats) -> Floats:
+        """Where a controller follows nothing any more: lit as before by night, at the level that it last had."""
+        line, carry = self.line, self.carry
+        deaf = misread >= DEAF
+        self.lies = (misread == LIAR) & (target > 0)
+        self.claimed_pct = target
+        if not deaf.any():
+            return target
+        place, _ = line.latest((target > 0) & ~deaf, line.ts_ms[line.first])
+        before = np.where(np.nan_to_num(carry.lit_pct) > 0, carry.lit_pct, 100.0)
+        last = np.where(place >= 0, target[place], before[line.row])
+        return np.where(deaf & (target > 0), last, target)
 
     def _count(self, carry: Carry, *, gives_light: Mask) -> None:
         """What follows from the events before: warmth, ramps and counters."""
@@ -230,10 +250,12 @@ class Lamps:
     def _end(self) -> Carry:
         last = self.line.last
         left_ms = self.start_ms + DAY_MS - self.line.ts_ms[last]
+        place = self.line.latest(self.target_pct > 0, self.carry.lit_ms)[0][last]
         return Carry(
             powered=self.powered[last],
             target_pct=self.target_pct[last],
             before_pct=self.before_pct[last],
+            lit_pct=np.where(place >= 0, self.target_pct[place], self.carry.lit_pct),
             changed_ms=self.changed_ms[last],
             lit_ms=self.lit_ms[last],
             booted_ms=self.booted_ms[last],
@@ -258,7 +280,16 @@ def _as_number_pct(level_pct: Floats) -> Floats:
     return 10 ** ((number - 1) / DALI_STEPS - 1)
 
 
-def _warmth(lit_ms: Ints) -> Floats:
+def power_of(light_pct: Floats, full_w: Floats, min_w: Floats, least_pct: Floats, bend: Floats) -> Floats:
+    """What a lit lamp takes at a light, warm and new: a little less for each per cent the darker it is (``bend``)."""
+    share = np.maximum(light_pct - least_pct, 0.0) / (100.0 - least_pct)
+    span = full_w - min_w
+    watts = min_w + span * share * (1 - bend + bend * share)
+    # Below its least level only a driver that misreads its levels goes.
+    return np.where(light_pct < least_pct, min_w * (0.6 + 0.4 * light_pct / least_pct), watts)
+
+
+def warmth(lit_ms: Ints) -> Floats:
     """The share of its power that a lamp takes so long after its start."""
     minutes = lit_ms / 60_000
     last = len(WARM_UP) - 1
@@ -267,15 +298,20 @@ def _warmth(lit_ms: Ints) -> Floats:
     return np.where(minutes > last, tail, curve)
 
 
-def _commanded(program: Program, effects: Effects, row: Rows, ts: Ints) -> tuple[Floats, Floats]:
-    """Level and its reason, by priority: the cabinet's switch, by hand, program; a refused clock means full."""
+def _commanded(program: Program, effects: Effects, row: Rows, ts: Ints, told: Told) -> tuple[Floats, Floats]:
+    """Level and its reason, by priority: emergency, the cabinet's switch, by hand, program; a refused clock means full.
+
+    ``told`` goes before the program that a lamp came with.
+    """
     ahead_s = effects.size("clock_drift", row, ts)
     refused = ahead_s > CLOCK_REFUSED_S
-    level = program.commanded_pct(row, ts + np.where(refused, 0, ahead_s * 1000).astype(np.int64))
-    level = np.where(refused, np.where(program.nights.lit(row, ts), 100.0, 0.0), level)
+    ahead_ms = np.where(refused, 0, ahead_s * 1000).astype(np.int64)
+    dark = program.nights.lit(row, ts)
+    level = program.commanded_pct(row, ts + ahead_ms)
+    level = np.where(refused, np.where(dark, 100.0, 0.0), level)
     test = effects.size(CREW_TEST, row, ts)
     reason = np.select([test >= 2, test > 0, refused], [CABINET, MANUAL, FALLBACK], PROGRAM)
-    return np.where(test > 0, 100.0, level), reason
+    return told.commanded(np.where(test > 0, 100.0, level), reason, row, ts, ahead_ms, refused, dark)
 
 
 def _fault_events(effects: Effects) -> list[tuple[Rows, Ints]]:
@@ -291,14 +327,14 @@ def _fault_events(effects: Effects) -> list[tuple[Rows, Ints]]:
     return found
 
 
-def _drifted(program: Program, effects: Effects) -> list[tuple[Rows, Ints]]:
+def _drifted(events: Sequence[tuple[Rows, Ints]], effects: Effects) -> list[tuple[Rows, Ints]]:
     """A clock that is ahead moves the steps of its program."""
     if "clock_drift" not in effects.by_cause:
         return []
     rows, _, _, sizes = effects.by_cause["clock_drift"]
     return [
         (row[row == one], ts[row == one] - int(size * 1000))
-        for row, ts in program.events()
+        for row, ts in events
         for one, size in zip(rows, sizes, strict=True)
         if size <= CLOCK_REFUSED_S
     ]

@@ -23,7 +23,7 @@ from kraj import certificates
 from kraj.errors import UnavailableError
 from kraj.store.migrate import migrate
 from stack import authority
-from stack.bench import estate, wall
+from stack.bench import estate, revocation, wall
 from stack.bench.estate import Clerk
 from stack.bench.processes import environment, stop, wait_until
 from stack.bench.requests import Requests
@@ -37,6 +37,7 @@ IMPORT_ROWS = 10_000
 ENROLMENTS = 300
 AT_ONCE = 16
 ATTEMPTS = 10_000
+REVOCATIONS = 8
 TIMEOUT_S = 30.0
 
 OPERATIONS = (
@@ -70,6 +71,9 @@ def run(devices: int, rate: float, seconds: float, say: Callable[[str], None]) -
                 process = subprocess.Popen([sys.executable, "-m", "api"], env=env, stdout=log, stderr=log)
             try:
                 found = _measure(owner, port, clerks, devices=devices, rate=rate, seconds=seconds, say=say)
+                fresh = [f"lamp-{devices - 1 - n:06}" for n in range(REVOCATIONS)]
+                base, signed = f"http://127.0.0.1:{port}", _signed(clerks[0])
+                found |= revocation.measure(server.url(), base, signed, folder, fresh, say)
             except httpx.HTTPError as error:
                 raise UnavailableError(f"the API failed: {error!r}; see {folder / 'api.log'}") from error
             finally:

@@ -47,6 +47,7 @@ def test_a_clerk_mends_a_pasport_registers_it_and_takes_it_back(  # noqa: PLR091
     good.write_bytes(csv_file(GOOD, HEADINGS))
     page = opened(browser, complaints, java_script_enabled=scripts, locale="cs-CZ")
     page.goto(site)
+    page.get_by_role("navigation").get_by_text("Správa").click()
     page.get_by_role("navigation").get_by_role("link", name="Import").click()
     expect(page.get_by_role("heading", name="Hromadný import zařízení")).to_be_visible()
     if scripts:

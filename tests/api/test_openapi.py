@@ -1,5 +1,7 @@
 """The document of the API is made from the kinds, and its examples are true."""
 
+import json
+import re
 from typing import Any
 
 import httpx
@@ -27,15 +29,55 @@ async def test_the_document_describes_every_metric_and_error(client: httpx.Async
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             answers = operation["responses"]
-            assert "422" not in answers
             if path.startswith("/v1/"):
-                assert "application/problem+json" in answers["503"]["content"], path
+                assert answers["503"] == {"$ref": "#/components/responses/Problem503"}, path
+                for status in answers:
+                    content = answers[status].get("content", {})
+                    assert status < "4" or "$ref" in answers[status] or "application/problem+json" in content, path
                 content = next(answer for status, answer in answers.items() if status < "3").get("content", {})
                 assert bool(content) == ("204" not in answers), (method, path)
                 assert "example" in content.get("application/json", {"example": None}), (method, path)
             if method in {"get", "delete"}:
                 assert "requestBody" not in operation, (method, path)
-    assert "ProblemDetails" in components
+    for shared in document["components"]["responses"].values():
+        assert shared["content"]["application/problem+json"]["schema"]["$ref"].endswith("ProblemDetails")
+
+
+async def test_every_reference_of_the_document_leads_somewhere(client: httpx.AsyncClient) -> None:
+    document: dict[str, Any] = (await client.get("/openapi.json")).json()
+
+    references = set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)))
+    assert len(references) > 50
+    for reference in references:
+        place: Any = document
+        for part in reference.split("/"):
+            place = place[part]
+
+
+async def test_another_method_is_told_those_that_there_are(client: httpx.AsyncClient) -> None:
+    for path, allowed in (
+        ("/v1/assets/4711", "DELETE, GET, PATCH"),
+        ("/v1/teams", "GET, POST"),
+        ("/healthz", "GET"),
+        ("/v1/imports/template.csv", "GET"),
+        ("/rules", "GET"),
+    ):
+        answer = await client.request("PUT", path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed), path
+
+
+@pytest.mark.parametrize("number", ["0", "-1", str(2**31), str(2**63), "9" * 5000, "a%00b", "%ED%A0%80", "1.5"])
+async def test_what_no_number_is_names_nothing(client: httpx.AsyncClient, number: str) -> None:
+    document: dict[str, Any] = (await client.get("/openapi.json")).json()
+    asked = 0
+    for path, operations in document["paths"].items():
+        if "get" in operations and "{" in path:
+            answer = await client.get(re.sub(r"\{[^}]+\}", number, path))
+            assert answer.status_code == 404, (path, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json", path
+            assert answer.json()["hint"]
+            asked += 1
+    assert asked > 20
 
 
 @pytest.mark.parametrize(

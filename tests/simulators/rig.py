@@ -16,6 +16,8 @@ from typing import Any, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from kraj import wire
@@ -68,6 +70,8 @@ class Platform:
         self.readings: list[tuple[str, dict[str, Any]]] = []
         self.payloads: list[tuple[str, bytes]] = []
         self.results: list[dict[str, Any]] = []
+        self.reports: list[tuple[str, dict[str, Any]]] = []
+        """By device what came as ``reported``, live or retained."""
         self.acked: set[tuple[str, int, int]] = set()
         self.answer: Callable[[list[dict[str, Any]]], list[int]] = lambda readings: [r["seq"] for r in readings]
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "_platform", protocol=paho.MQTTv5)
@@ -80,12 +84,15 @@ class Platform:
 
         self._client.on_subscribe = on_subscribe
         self._client.loop_start()
-        self._client.subscribe([("kraj/+/+/telemetry", _QOS_1), ("kraj/+/+/result", _QOS_1)])
+        self._client.subscribe([(f"kraj/+/+/{channel}", _QOS_1) for channel in ("telemetry", "result", "reported")])
         assert subscribed.wait(WAIT_S)
 
     def _take(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
         prefix, channel = message.topic.rsplit("/", 1)
-        found: Any = json.loads(message.payload)
+        found: Any = json.loads(message.payload or b"{}")
+        if channel == "reported":
+            self.reports.append((prefix.rsplit("/", 1)[1], found))
+            return
         if channel == "result":
             self.results.append(found)
             return
@@ -103,9 +110,12 @@ class Platform:
         """How often each seq came."""
         return Counter(r["seq"] for _, r in self.readings)
 
-    def publish(self, topic: str, payload: object) -> None:
+    def publish(self, topic: str, payload: object, *, retain: bool = False, expiry_s: int | None = None) -> None:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(topic, body, qos=1).wait_for_publish(WAIT_S)
+        properties = Properties(PacketTypes.PUBLISH)
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = expiry_s
+        self._client.publish(topic, body, 1, retain, properties).wait_for_publish(WAIT_S)
 
     def close(self) -> None:
         self._client.disconnect()

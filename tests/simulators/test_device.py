@@ -100,7 +100,7 @@ async def test_an_unknown_or_wrong_command_is_answered_with_what_is_wrong(broker
         await until(lambda: platform.results, "the result")
         platform.publish(f"{PREFIX}/command", {"id": "c10", "do": "resend", "from_ts": "noon"})
         await until(lambda: len(platform.results) == 2, "the second result")
-        assert platform.results[0] == {"id": "c9", "ok": False, "error": "unknown command 'dance'; known: resend"}
+        assert platform.results[0] == {"id": "c9", "ok": False, "error": "unknown command 'dance'; known: resend, move"}
         assert platform.results[1]["ok"] is False
         assert "from_ts" in platform.results[1]["error"]
 

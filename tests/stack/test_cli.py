@@ -20,6 +20,7 @@ COMMANDS = (
     "authority",
     "simulate",
     "score",
+    "year",
     "backtest",
     "doctor",
     "backup",

@@ -34,6 +34,10 @@ def test_targets_are_added_listed_without_their_address_and_tried_out(open_folde
         assert result.returncode == 0, result.stderr
         listed = kraj("notify", "list", **env).stdout
         assert listed == "hook  (region)  from minor  quiet 22:00-06:00  digest 07:00  cs\n"
+        hooked = ("--name", "gis", "--url", f"webhook+http://127.0.0.1:{server.server_address[1]}/")
+        made = kraj("notify", "add", *hooked, **env).stdout
+        assert made.count("whsec_") == 1, "its secret, this once"
+        assert "whsec_" not in kraj("notify", "list", **env).stdout
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         assert "has taken" in kraj("notify", "test", "hook", **env).stdout

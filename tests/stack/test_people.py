@@ -103,3 +103,28 @@ def test_nothing_of_a_person_stays_in_plain_text(settings: Settings, database_ur
     secret = url.rpartition("/")[2]
     with psycopg.connect(database_url) as connection:
         assert secret not in str(connection.execute("SELECT * FROM one_time_code").fetchall())
+
+
+def test_the_operator_erases_a_person_but_not_the_last_administrator(settings: Settings, database_url: str) -> None:
+    add(settings)
+    with pytest.raises(ConfigurationError, match="last administrator of the region"):
+        people.erase(settings, NAME)
+    add(settings, "petr@kraj.example", "Petr")
+    people.erase(settings, " Jana@Kraj.example ")
+    assert people.lines(settings) == ["petr@kraj.example  Petr  region_admin"]
+    with pytest.raises(ConfigurationError, match="kraj people list"):
+        people.erase(settings, NAME)
+    people.break_glass(settings)
+    with pytest.raises(ConfigurationError, match="emergencies"):
+        people.erase(settings, people.BREAK_GLASS)
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT subject FROM audit_entry WHERE action = 'person.erase'").fetchall()
+        assert NAME not in str(connection.execute("SELECT * FROM audit_entry").fetchall())
+    assert len(rows) == 1
+
+
+def test_who_is_shut_out_can_be_erased(settings: Settings) -> None:
+    add(settings)
+    people.disable(settings, NAME)
+    people.erase(settings, NAME)
+    assert people.lines(settings) == []

@@ -80,7 +80,18 @@ def allowed(connection: psycopg.Connection[Any], role: str) -> dict[str, set[str
 READ_BY_INGEST = {
     *("municipality", "asset", "device", "installed", "asset_group", "asset_group_member", "registry_version"),
     *("maintenance_window", "rule_mute", "rule_override", "custom_rule", "device_life", "mapping", "pull"),
+    *(
+        "dimming_program",
+        "lighting_segment",
+        "lamp_program",
+        "lighting_order",
+        "segment_behind",
+        "rollout",
+        "safety_lock",
+    ),
+    *("command", "device_command", "desired"),
 }
+"""Of the last three rows it writes single columns: how far a program and a command have got."""
 READ_BY_THE_API = {
     *("slot", "device_status", "device_event", "quarantine", "quarantine_overflow", "unknown_key", "resend"),
     *("alert", "outbox", "delivery", "rule_failure", "device", "installed", "audit_entry", "device_life"),
@@ -139,7 +150,7 @@ def test_ingest_may_add_and_never_take_away(request: pytest.FixtureRequest, url:
         connection.execute("SELECT ensure_partition('lamp', '2026-11-16')")
         may = allowed(connection, "kraj_ingest")
         assert set[str]().union(*may.values()) == {"SELECT", "INSERT", "UPDATE"}
-        assert {table for table, rights in may.items() if rights == {"SELECT"}} == READ_BY_INGEST
+        assert sorted(table for table, rights in may.items() if rights == {"SELECT"}) == sorted(READ_BY_INGEST)
         append_only = {table for table, rights in may.items() if rights == {"SELECT", "INSERT"}}
         kept = {kind.reading_table for kind in KINDS.values()} | {"alert_event"}
         assert append_only == kept, "neither a reading nor a step of an alert is ever changed"

@@ -1,7 +1,5 @@
 """The rules of lamps, told as stories: what must raise, and what comes near and must not."""
 
-from typing import Any
-
 import pytest
 
 from kraj.attributes import ATTRIBUTES
@@ -335,20 +333,6 @@ def test_a_lamp_that_was_lit_between_two_dark_reports_is_not_out(starts: float) 
     for minute in (15, 16):
         street.read("L1", NIGHT + minute * MINUTE_MS, lamp(100, power_w=0.8, lamp_starts=starts))
     assert street.raised() == ([("lamp_out", "L1")] if starts == 900.0 else [])
-
-
-@pytest.mark.parametrize(("dark_min", "raised"), [(80, []), (95, [("lamp_out", "L1")])])
-def test_a_lamp_that_has_started_again_by_itself_is_out_only_after_an_hour(dark_min: int, raised: list[Any]) -> None:
-    """It will do so once more: cycling is told of whole nights, and not as a lamp that is out."""
-    street = Street()
-    lit_since(street)
-    for ts in every(NIGHT + MINUTE_MS, NIGHT + 5 * MINUTE_MS):
-        street.read("L1", ts, lamp(of=0, lamp_starts=901))
-    for ts in every(NIGHT + 6 * MINUTE_MS, NIGHT + 20 * MINUTE_MS):
-        street.read("L1", ts, lamp(lamp_starts=902))
-    for ts in every(NIGHT + 21 * MINUTE_MS, NIGHT + (6 + dark_min) * MINUTE_MS):
-        street.read("L1", ts, lamp(of=0, lamp_starts=902))
-    assert street.raised() == raised
 
 
 def test_a_lamp_past_its_life_is_planned() -> None:

@@ -292,3 +292,22 @@ def test_a_meter_that_shows_more_than_the_lamps_is_told_after_three_nights(stole
         if number < 3:
             assert street.raised() == []
     assert street.raised() == ([("theft", "R1")] if told else [])
+
+
+@pytest.mark.parametrize(("dark_min", "raised"), [(80, []), (95, [("lamp_out", "L1")])])
+def test_a_lamp_that_has_started_again_by_itself_is_out_only_after_an_hour(
+    dark_min: int, raised: list[tuple[str, str]]
+) -> None:
+    """It will do so once more: cycling is told of whole nights, and not as a lamp that is out."""
+    street = Street()
+    warm = FIRST + 90 * MINUTE_MS
+    street.read("L1", FIRST - 20 * MINUTE_MS, lamp(0))
+    for ts in every(FIRST, warm):
+        street.read("L1", ts, lamp(share=warmth((ts - FIRST) / MINUTE_MS), lamp_starts=901))
+    for ts in every(warm + MINUTE_MS, warm + 5 * MINUTE_MS):
+        street.read("L1", ts, lamp(of=0, lamp_starts=901))
+    for ts in every(warm + 6 * MINUTE_MS, warm + 20 * MINUTE_MS):
+        street.read("L1", ts, lamp(lamp_starts=902))
+    for ts in every(warm + 21 * MINUTE_MS, warm + (6 + dark_min) * MINUTE_MS):
+        street.read("L1", ts, lamp(of=0, lamp_starts=902))
+    assert street.raised() == raised

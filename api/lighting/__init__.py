@@ -1,0 +1,1 @@
+"""Light: programs, segments, previews, orders, commands and safety locks, by API and on pages."""

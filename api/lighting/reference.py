@@ -1,0 +1,44 @@
+"""The picture of docs/lighting.md: a night as the preview draws it, for twenty lamps of 40 W in Olšinka."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from api.lighting import drawing, preview, shown
+from api.texts import catalogues
+from kraj import dimming
+from kraj.store.queries.lighting import LampRow
+
+PATH: Final = Path("docs/images/night.svg")
+EVENING: Final = date(2026, 11, 21)
+DOCUMENT: Final[dict[str, Any]] = {
+    "plans": [
+        {
+            "steps": [
+                {"at": "22:00", "level_pct": 70, "ramp_s": 900},
+                {"at": "23:30", "level_pct": 50, "ramp_s": 900},
+                {"at": "5:00", "level_pct": 100, "ramp_s": 900},
+            ]
+        }
+    ]
+}
+LAMPS: Final = 20
+
+
+def picture() -> str:
+    """The SVG, in Czech."""
+    floor = dimming.floor_pct("P3", "P5")
+    lamps = [LampRow(asset_id=n, latitude=49.5, longitude=15.6, metadata={"power_rated_w": 40}) for n in range(LAMPS)]
+    program = preview.compiled(dimming.read(DOCUMENT, floor), floor, preview.place(lamps, None), EVENING)
+    night = preview.made(program, EVENING, lamps)
+    words = shown.words(night, EVENING, catalogues()["cs"])
+    return drawing.svg(night.night, floor, shown.ZONE, words, alone=True) + "\n"
+
+
+def main() -> None:
+    """Write it."""
+    PATH.write_text(picture(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

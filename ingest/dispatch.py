@@ -1,0 +1,157 @@
+"""Commands and what devices are to keep go from the database to their devices, on a connection beside the slot's."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from ingest.session import Link, Outgoing
+from kraj.clock import Clock
+from kraj.errors import UnavailableError
+from kraj.store import dimming, dispatching
+from kraj.store.connection import Connection, translated
+from kraj.store.dispatching import Due, Unsent
+from kraj.topics import Channel, Topic
+
+PAUSE_S = 1.0
+"""Between looks, unless NOTIFY tells of something."""
+COMMANDS_MAX = 2000
+"""On their way at a time; half a megabyte."""
+DESIRED_MAX = 1000
+"""Likewise; each is some 4 kB."""
+DESIRED_LOOK_MAX = 10_000
+"""Looked for at a time: each look passes by what was told since the table was tidied."""
+LOOKED_AT_MAX = 5000
+"""Commands held against readings, or ended, at a time."""
+DOCUMENTS_MAX = 4000
+"""Compiled programs kept in memory, 16 MB; there is one a segment."""
+BACKOFF_S = 1.0
+
+log: Any = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """Tells devices what waits for them. ``link`` gives the open session, or None."""
+
+    def __init__(self, url: str, link: Callable[[], Link | None], now: Clock) -> None:
+        self._url = url
+        self._link = link
+        self._now = now
+        self._met: Link | None = None
+        self._documents: dict[int, bytes] = {}
+        self._tended_at = -math.inf
+
+    async def run(self) -> None:
+        """Until cancelled. Whatever goes wrong here must not hold up readings: it is logged and tried again."""
+        while True:
+            connection: Connection | None = None
+            try:
+                connection = await dispatching.connect(self._url)
+                with translated(connection):
+                    await self._rounds(connection)
+            except UnavailableError as error:
+                log.warning("cannot dispatch commands yet", error=str(error).strip())
+            except Exception:
+                log.exception("dispatching commands failed; trying again")
+            finally:
+                if connection is not None:
+                    await connection.close()
+            await asyncio.sleep(BACKOFF_S)
+
+    async def _rounds(self, connection: Connection) -> None:
+        while True:
+            link = self._link()
+            if link is not None and link.is_open:
+                await self._round(connection, link)
+            async for _ in connection.notifies(timeout=PAUSE_S, stop_after=1):
+                pass
+
+    async def _round(self, connection: Connection, link: Link) -> None:
+        if link is not self._met:
+            if not link.ready.result():
+                forgotten = await dispatching.forget_sent(connection)
+                log.info("the broker has kept nothing: telling devices again what they keep", devices=forgotten)
+            self._met = link
+        if time.monotonic() - self._tended_at >= PAUSE_S:
+            await self._tend(connection)
+            self._tended_at = time.monotonic()
+        while await self._commands(connection, link) or await self._desired(connection, link):
+            pass
+
+    async def _tend(self, connection: Connection) -> None:
+        """What time alone brings: proof, expiry, and the next step of rollouts."""
+        now = self._now()
+        await dispatching.confirm(connection, now, LOOKED_AT_MAX)
+        await dispatching.expire(connection, now, LOOKED_AT_MAX)
+        async with connection.transaction():
+            await dimming.step_rollouts(connection, now)
+
+    async def _commands(self, connection: Connection, link: Link) -> bool:
+        """Tell a batch; whether there may be more."""
+        now = self._now()
+        found = await dispatching.claim(connection, now, COMMANDS_MAX)
+        due = [one for one in found if one.sending]
+        ids = [one.command_id for one in due]
+        try:
+            reached = await link.deliver_each([command(one, now) for one in due])
+        except UnavailableError:
+            await dispatching.again(connection, ids, now)
+            raise
+        taken: list[UUID] = [id_ for id_, there in zip(ids, reached, strict=True) if there]
+        if taken:
+            await dispatching.sent(connection, taken, now)
+        return len(found) == COMMANDS_MAX
+
+    async def _desired(self, connection: Connection, link: Link) -> bool:
+        """Tell what to keep; whether there may be more. Commands, which are in a hurry, go in between."""
+        found = await dispatching.unsent(connection, self._now(), DESIRED_LOOK_MAX)
+        kept: list[Unsent] = []
+        for start in range(0, len(found), DESIRED_MAX):
+            kept = await self._keep(connection, link, found[start : start + DESIRED_MAX], kept)
+            await self._commands(connection, link)
+        await dispatching.told(connection, kept, self._now())
+        return len(found) == DESIRED_LOOK_MAX
+
+    async def _keep(
+        self, connection: Connection, link: Link, found: list[Unsent], before: list[Unsent]
+    ) -> list[Unsent]:
+        """Give these to the broker, and meanwhile note that it has those before; return those that it has now."""
+        await self._read_documents(connection, found)
+        known = [row for row in found if all(number in self._documents for number in row.programs.values())]
+        kept, _ = await asyncio.gather(
+            link.deliver_each([desired(row, self._documents) for row in known], retain=True),
+            dispatching.told(connection, before, self._now()),
+        )
+        return [row for row, there in zip(known, kept, strict=True) if there]
+
+    async def _read_documents(self, connection: Connection, rows: list[Unsent]) -> None:
+        wanted = {number for row in rows for number in row.programs.values()}
+        if len(self._documents) + len(wanted) > DOCUMENTS_MAX:
+            self._documents = {number: text for number, text in self._documents.items() if number in wanted}
+        missing = wanted - self._documents.keys()
+        if missing:
+            self._documents |= await dispatching.documents(connection, list(missing))
+
+
+def command(one: Due, now: datetime) -> Outgoing:
+    """The message that tells a command; it ends with the command."""
+    body: dict[str, Any] = {"id": str(one.command_id), "do": one.do, "channel": one.channel, "reason": one.reason}
+    if one.level_pct is not None:
+        body |= {"level_pct": one.level_pct, "until": round(one.until.timestamp() * 1000)}
+    expiry_s = max(1, math.ceil((one.until - now).total_seconds()))
+    return str(Topic(one.municipality, one.device, Channel.COMMAND)), msgspec.json.encode(body), expiry_s
+
+
+def desired(row: Unsent, documents: Mapping[int, bytes]) -> Outgoing:
+    """The message that tells what to keep; ``documents`` are ready-made JSON."""
+    programs = {channel: msgspec.Raw(documents[number]) for channel, number in row.programs.items()}
+    body: dict[str, Any] = {"version": row.version, "programs": programs}
+    if row.interval_s is not None:
+        body["interval_s"] = row.interval_s
+    return str(Topic(row.municipality, row.device, Channel.DESIRED)), msgspec.json.encode(body), None
