@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from kraj.clock import real
 from kraj.settings import Settings
 from kraj.store.migrate import migrate
-from kraj.store.registry import NewAsset, NewDevice, register
+from kraj.store.registry import NewAsset, NewDevice, register, register_streets
 from simulators.physics.frame import DAY_MS
 from simulators.region import Asset, Device, Region, region
 from stack import history
@@ -27,6 +27,8 @@ from stack.story import Story
 from stack.supervisor import Program, Server
 
 HISTORY_DAYS = 30
+STREET_CLASSES = ("P3", "P5")
+"""Residential streets; they may be dimmed to 40 %."""
 
 
 def run(
@@ -96,7 +98,9 @@ def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
     migrate(url)
     towns = {town.name: town.title for town in invented.municipalities}
     with psycopg.connect(url, autocommit=True) as connection:
-        register(connection, towns, [new_device(device) for device in invented.devices], moment(story.history_start_ms))
+        begins = moment(story.history_start_ms)
+        register(connection, towns, [new_device(device) for device in invented.devices], begins)
+        register_streets(connection, STREET_CLASSES, begins)
     if story.history_start_ms < story.start_ms and history.is_empty(url):
         _load_history(ingest_url, invented, story)
 

@@ -164,10 +164,13 @@ async def command(
             FROM ({_held(scope)}) AS held
             LEFT JOIN (SELECT DISTINCT ON (asset_id) * FROM locked_assets()) AS l USING (asset_id)
             WHERE held.state NOT IN ('suspended', 'decommissioned')
+        ), superseded AS MATERIALIZED (
+            SELECT c.command_id FROM command c JOIN target t ON c.device_id = t.device_id AND c.channel = t.channel
+            WHERE c.reason = %(reason)s AND c.settled_at IS NULL AND NOT t.locked
+            ORDER BY c.command_id FOR UPDATE OF c -- in the order in which ingest takes answers: none waits in a ring
         ), older AS (
-            UPDATE command c SET state = 'superseded', settled_at = %(at)s FROM target t
-            WHERE c.device_id = t.device_id AND c.channel = t.channel AND c.reason = %(reason)s AND c.settled_at IS NULL
-                AND NOT t.locked
+            UPDATE command c SET state = 'superseded', settled_at = %(at)s FROM superseded s
+            WHERE c.command_id = s.command_id
         ), made AS (
             INSERT INTO command (municipality_id, device_id, channel, asset_id, order_id, "do", level_pct, reason,
                                  until, state, requested_at, next_at, settled_at, error, who)
@@ -199,9 +202,12 @@ async def end(connection: Connection, order_id: int, *, who: str, person_id: int
         return None
     await connection.execute(f"SET LOCAL statement_timeout = '{SWITCH_S_MAX}s'".encode())
     statement = """
-        WITH ended AS (
-            UPDATE command SET state = 'superseded', settled_at = %(at)s
-            WHERE order_id = %(order)s AND settled_at IS NULL
+        WITH superseded AS MATERIALIZED (
+            SELECT command_id FROM command WHERE order_id = %(order)s AND settled_at IS NULL
+            ORDER BY command_id FOR UPDATE
+        ), ended AS (
+            UPDATE command c SET state = 'superseded', settled_at = %(at)s FROM superseded s
+            WHERE c.command_id = s.command_id
         ), made AS (
             INSERT INTO command (municipality_id, device_id, channel, asset_id, order_id, "do", reason, until, state,
                                  requested_at, next_at, settled_at, error, who)

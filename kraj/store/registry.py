@@ -109,6 +109,32 @@ def register(
         raise ConfigurationError(f"the registry refuses this: {error}") from error
 
 
+def register_streets(connection: psycopg.Connection[Any], classes: tuple[str, str], at: datetime) -> int:
+    """Each street's lamps as a segment, where there is none of its name yet; how many were made.
+
+    ``classes`` are the designed one and the darkest that is permitted (EN 13201).
+    """
+    made = connection.execute(
+        """
+        WITH streets AS (
+            SELECT municipality_id, metadata ->> 'street' AS street, array_agg(asset_id) AS lamps FROM asset
+            WHERE kind = 'lamp' AND metadata ->> 'street' <> '' AND retired_at IS NULL GROUP BY 1, 2
+        ), groups AS (
+            INSERT INTO asset_group (municipality_id, name, kind) SELECT municipality_id, street, 'segment' FROM streets
+            ON CONFLICT DO NOTHING RETURNING group_id, municipality_id, name
+        ), members AS (
+            INSERT INTO asset_group_member (group_id, asset_id)
+            SELECT g.group_id, unnest(s.lamps) FROM groups g
+            JOIN streets s ON s.municipality_id = g.municipality_id AND s.street = g.name
+        )
+        INSERT INTO lighting_segment (group_id, municipality_id, designed_class, permitted_class, changed_at, who)
+        SELECT group_id, municipality_id, %s, %s, %s, 'kraj' FROM groups
+        """,
+        [*classes, at],
+    )
+    return made.rowcount
+
+
 def _register(
     connection: psycopg.Connection[Any], municipalities: Mapping[str, str], devices: Iterable[NewDevice], at: datetime
 ) -> int:

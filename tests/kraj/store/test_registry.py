@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from kraj.errors import ConfigurationError
-from kraj.store.registry import Installation, NewAsset, NewDevice, read, register
+from kraj.store.registry import Installation, NewAsset, NewDevice, read, register, register_streets
 from tests.kraj.store.samples import AT
 
 BRNO = {"brno": "Brno"}
@@ -121,6 +121,22 @@ def test_what_cannot_be_registered_is_named_and_nothing_is_half_done(
         register(owner, BRNO, [device("good"), wrong], AT)
     assert counts(owner) == (0, 0, 0, 0)
     assert register(owner, BRNO, [device("good")], AT) == 1
+
+
+def test_each_street_is_a_segment_once(owner: psycopg.Connection[Any]) -> None:
+    def on(street: str, label: str) -> NewAsset:
+        return NewAsset(kind="lamp", label=label, metadata={"street": street})
+
+    devices = [
+        device(f"lamp-{n}", {0: on(street, f"L{n}")}) for n, street in enumerate(["Polní", "Polní", "Lesní", ""])
+    ]
+    register(owner, BRNO, devices, AT)
+    assert (register_streets(owner, ("P3", "P5"), AT), register_streets(owner, ("P3", "P5"), AT)) == (2, 0)
+    rows = owner.execute(
+        "SELECT g.name, g.kind, s.designed_class, s.permitted_class, count(*) FROM lighting_segment s"
+        " JOIN asset_group g USING (group_id) JOIN asset_group_member USING (group_id) GROUP BY 1, 2, 3, 4 ORDER BY 1"
+    ).fetchall()
+    assert rows == [("Lesní", "segment", "P3", "P5", 1), ("Polní", "segment", "P3", "P5", 2)]
 
 
 def test_10000_devices_take_seconds(owner: psycopg.Connection[Any]) -> None:
