@@ -37,6 +37,7 @@ def picture() -> str:
 
 def main() -> None:
     """Write it."""
+    PATH.parent.mkdir(parents=True, exist_ok=True)
     PATH.write_text(picture(), encoding="utf-8")
 
 

@@ -36,7 +36,7 @@ def known_rules() -> dict[str, Rule]:
 
 @cache
 def _causes() -> tuple[str, ...]:
-    return tuple(cause.name for cause in correlation.load())
+    return (*(cause.name for cause in correlation.load()), *(rule.name for rule in catalogue.load()))
 
 
 def read(text: str) -> Rule:

@@ -28,7 +28,7 @@ def check(
 ) -> None:
     """Compile all texts of a rule on each of its kinds; ``RuleTextError`` names rule, key and place.
 
-    ``causes`` are the names that ``explained_by`` may hold; None leaves it unchecked.
+    ``causes`` are the names (of causes, and of rules) that ``explained_by`` may hold; None leaves it unchecked.
     """
     place = f"{where}: {rule.name}" if where else rule.name
     for kind in rule.kinds:
@@ -124,4 +124,4 @@ def _check_causes(rule: Rule, causes: Collection[str] | None) -> None:
         return
     for name in rule.explained_by:
         if name not in causes:
-            raise RuleTextError(quoted(name), "a cause", hint=near(name, causes), where="explained_by")
+            raise RuleTextError(quoted(name), "a cause or a rule of the catalogue", hint=near(name, causes), where="explained_by")

@@ -178,6 +178,7 @@ def test_a_town_halls_first_day_and_bad_night(browser: Browser, town_hall: TownH
     turned_away = thief.get("/registry")
     assert (turned_away.status_code, turned_away.headers["location"]) == (303, "/sign-in?next=%2Fregistry")
     assert thief.get("/v1/assets").status_code == 401
+    thief.close()
     page.goto(f"{hall.site}/people/{petr}")
     page.get_by_role("button", name="Vytvořit odkaz pro heslo").click()
     link = re.search(r"/links/[\w-]+", page.content())
