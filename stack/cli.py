@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kraj.errors import KrajError
-from stack import audit, foreign, leaving, people
+from stack import audit, foreign, leaving, ledger, people
 from stack.authority_commands import authority
 from stack.notify import notify
 
@@ -55,6 +55,7 @@ app.add_typer(audit.commands, name="audit")
 app.command()(foreign.inbox)
 app.command()(foreign.pull)
 app.command()(leaving.leave)
+app.command()(ledger.ledger)
 
 
 def main() -> None:

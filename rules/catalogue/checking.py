@@ -124,4 +124,5 @@ def _check_causes(rule: Rule, causes: Collection[str] | None) -> None:
         return
     for name in rule.explained_by:
         if name not in causes:
-            raise RuleTextError(quoted(name), "a cause or a rule of the catalogue", hint=near(name, causes), where="explained_by")
+            expected = "a cause or a rule of the catalogue"
+            raise RuleTextError(quoted(name), expected, hint=near(name, causes), where="explained_by")

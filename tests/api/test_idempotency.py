@@ -91,6 +91,9 @@ CASES = {
         "safety_lock",
         *named({"municipality": "olsinka", "attribute": "cabinet", "value": "RVO-1", "reason": "r"}, reason="s"),
     ),
+    "/v1/lighting/segments/{segment_id}/baselines": Case(
+        "lighting_baseline", *named({"valid_from": "2026-01-01", "power_w": 115, "source": "r"}, source="s")
+    ),
     "/v1/pulls": Case("pull", *named({"name": "cloud", "device": "lamp-1", "url": "https://cloud.example/api"})),
 }
 
@@ -115,7 +118,16 @@ async def made_ready(path: str, region: Region, client: httpx.AsyncClient) -> st
             " %s, 20, 1)",
             [json.dumps({"power_w": 1}).encode()],
         )
-    return path.format(name="lamp-new", alert_id=lamp_out(region) if "alert_id" in path else 0)
+    segment = 0
+    if "segment_id" in path:
+        body = {"municipality": "olsinka", "name": "Park", "kind": "segment", "assets": [1]}
+        segment = (await client.post("/v1/groups", json=body)).json()["group_id"]
+        region.connection.execute(
+            "INSERT INTO lighting_segment (group_id, municipality_id, changed_at, who)"
+            " SELECT group_id, municipality_id, now(), '' FROM asset_group WHERE group_id = %s",
+            [segment],
+        )
+    return path.format(name="lamp-new", segment_id=segment, alert_id=lamp_out(region) if "alert_id" in path else 0)
 
 
 def rows(region: Region, table: str) -> int:

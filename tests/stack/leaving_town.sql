@@ -3,6 +3,8 @@ UPDATE asset SET label = label || '/2', metadata = jsonb_build_object('note', %(
     %(asset)s;
 INSERT INTO asset_group (municipality_id, name) VALUES (%(town)s, %(w)s) RETURNING group_id; -- -> group
 INSERT INTO asset_group_member VALUES (%(group)s, %(asset)s);
+INSERT INTO lighting_baseline (municipality_id, group_id, version, valid_from, power_w, source, who, at)
+    VALUES (%(town)s, %(group)s, 1, %(at)s, 115, %(w)s, %(w)s, %(at)s);
 INSERT INTO boot_epoch VALUES (%(device)s, 7, 0);
 INSERT INTO device_status VALUES (%(device)s, false, 7, '1', 'x', %(at)s);
 INSERT INTO device_event (device_id, municipality_id, received_at, channel, body, batch_id) VALUES (%(device)s,
