@@ -46,8 +46,9 @@ def track(layer: Layer) -> None:
         state.array("hot_ms", dtype=np.int64, fill=0)
         state.put("hot_ms", slots[hot], layer.ts_ms[hot])
     power = layer.column("power_w")
-    before = state.array("power_last_w")[slots]
-    out = np.flatnonzero((power < OUT_W) & (before >= OUT_W))
+    before = state.array("power_last_w")
+    out = np.flatnonzero((power < OUT_W) & (layer.column("level_commanded_pct") > 0))
+    out = out[before[slots[out]] >= OUT_W]
     if len(out):
         state.array("went_out_ms", dtype=np.int64, fill=0)
         state.put("went_out_ms", slots[out], layer.ts_ms[out])

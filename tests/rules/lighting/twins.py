@@ -68,7 +68,7 @@ class LampTwin:
         flags = 0 if isnan(of(now, "failure_flags")) else int(now["failure_flags"])
         if of(now, "gear_temp_degc") > 80 or flags & (1 << 4 | 1 << 5 | 1 << 9 | 1 << 10):
             self.hot_ms = ts_ms
-        if of(now, "power_w") < 3 <= self.power_last:
+        if of(now, "power_w") < 3 <= self.power_last and of(now, "level_commanded_pct") > 0:
             self.went_out_ms = ts_ms
         self.power_last = of(now, "power_w")
         self.last_ms = ts_ms
