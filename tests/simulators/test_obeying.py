@@ -155,9 +155,11 @@ async def test_a_lamp_reports_what_came_of_an_order_and_its_power_follows(broker
         assert later["power_w"][1] < 0.6 * later["power_w"][0], "before it was told anything it was bright"
         gone = lamp.model.at(np.array([lamp.row]), np.array([now + 31 * 60_000]))
         assert gone["level_commanded_pct"][0] == 20, "an order ends by itself"
-        due = lamp.due()
-        assert any(now < ts <= now + 2 * 60_000 for ts in due), "it tells what came of the order once the ramp is over"
-        assert len([ts for ts in due if now < ts <= now + 8 * 60_000]) >= 3
+        await until(
+            lambda: any(now < ts <= now + 2 * 60_000 for ts in lamp.due()),
+            "a report of what came of the order once the ramp is over",
+        )
+        await until(lambda: len([ts for ts in lamp.due() if now < ts <= now + 8 * 60_000]) >= 3, "three reports")
 
 
 async def test_the_interval_that_is_asked_for_is_kept_and_taken_back(broker: Broker, platform: Platform) -> None:
