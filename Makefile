@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench lock
 export PYTHON
-# Tests wait for servers and browsers half of their time: one more worker than cores.
-WORKERS = $(shell echo $$(($$(nproc) + 1)))
+# Tests wait for servers, browsers and clocks half of their time: two workers a core.
+WORKERS = $(shell echo $$(($$(nproc) * 2)))
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10

@@ -162,7 +162,7 @@ async def command(
             SELECT held.*, {"l.asset_id IS NOT NULL" if energises else "false"} AS locked,
                    l.attribute || ' ' || l.value || ': ' || l.holder_title AS lock
             FROM ({_held(scope)}) AS held
-            LEFT JOIN (SELECT DISTINCT ON (asset_id) * FROM locked_assets()) AS l USING (asset_id)
+            LEFT JOIN (SELECT DISTINCT ON (asset_id) * FROM kraj_locked_assets()) AS l USING (asset_id)
             WHERE held.state NOT IN ('suspended', 'decommissioned')
         ), superseded AS MATERIALIZED (
             SELECT c.command_id FROM command c JOIN target t ON c.device_id = t.device_id AND c.channel = t.channel
@@ -216,7 +216,8 @@ async def end(connection: Connection, order_id: int, *, who: str, person_id: int
                    CASE WHEN l.asset_id IS NOT NULL THEN %(at)s END,
                    'locked: ' || l.attribute || ' ' || l.value || ': ' || l.holder_title, %(who)s
             FROM command c
-            LEFT JOIN (SELECT DISTINCT ON (asset_id) * FROM locked_assets() WHERE %(energises)s) AS l USING (asset_id)
+            LEFT JOIN (SELECT DISTINCT ON (asset_id) * FROM kraj_locked_assets() WHERE %(energises)s) AS l
+                USING (asset_id)
             WHERE c.order_id = %(order)s AND c."do" = 'set_level'
                 AND c.state IN ('requested', 'sent', 'accepted', 'confirmed')
                 AND NOT (c.state = 'requested' AND c.attempts = 0)
@@ -351,7 +352,7 @@ async def locks_over(connection: Connection, scope: Scope) -> list[tuple[str, st
     """The locks that stand over something in a scope: attribute, its value, and who holds it."""
     cursor = await connection.execute(
         (
-            "SELECT DISTINCT attribute, value, holder_title FROM locked_assets()"  # noqa: S608 - constants of ours
+            "SELECT DISTINCT attribute, value, holder_title FROM kraj_locked_assets()"  # noqa: S608 - constants of ours
             f" WHERE asset_id IN (SELECT held.asset_id FROM ({_held(scope)}) AS held) ORDER BY 1, 2"
         ).encode(),
         _given(scope),

@@ -133,6 +133,30 @@ async def test_a_command_written_before_a_lock_is_refused_by_it(region: Roles) -
         await second.commit()
 
 
+async def test_a_lock_is_known_where_its_lamps_may_be_read_and_nowhere_else(region: Roles) -> None:
+    with psycopg.connect(region(OWNER), autocommit=True) as owner:
+        owner.execute("INSERT INTO person (name, title, created_at) VALUES ('petr@zlin.cz', 'Petr', %s)", [AT])
+        owner.execute(
+            "INSERT INTO membership (person_id, municipality_id, role, valid_from) VALUES (2, 2, 'crew', %s)", [AT]
+        )
+        owner.execute(
+            "INSERT INTO safety_lock (municipality_id, attribute, value, holder, holder_title, reason, since)"
+            " VALUES (1, 'feeder', 'F2', 1, 'Jana', 'kabel', %s)",
+            [AT],
+        )
+    found: list[int] = []
+    async with asking(region("kraj_api")) as connection:
+        for person in ("1", "2"):
+            await connection.execute("SELECT set_config('kraj.principal', %s, true)", [person])
+            row = await (await connection.execute("SELECT count(*) FROM kraj_locked_assets()")).fetchone()
+            found.append(row[0] if row else -1)
+    assert found[0] > 0
+    assert found[1] == 0
+    async with asking(region("kraj_api")) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await connection.execute("SELECT count(*) FROM locked_assets()")
+
+
 async def test_ingest_hands_on_and_writes_no_orders(region: Roles) -> None:
     async with asking(region("kraj_api")) as connection:
         await give(connection, LAMP)
