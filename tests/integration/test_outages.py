@@ -222,17 +222,18 @@ def takes_over(site: Site, end: Callable[[Ingest], None]) -> Generator[tuple[Ing
     lamps = site.lamps(10)
     with Devices(site.broker.port) as devices, site.ingest() as first:
         first.ready()
-        with site.ingest() as second, Load(devices, lamps, READINGS_PER_S):
-            wait_until(lambda: second.said("another ingest holds the slot; standing by"), "the second stands by")
-            wait_until(lambda: len(devices.acknowledged) > 100, "acknowledgements")
-            assert second.figure("broker_up") == 0
-            end(first)
-            known, began = len(devices.acknowledged), time.monotonic()
-            wait_until(lambda: second.figure("broker_up") == 1, "the second has taken over")
-            wait_until(lambda: len(devices.acknowledged) > known, "acknowledgements again")
-            assert time.monotonic() - began < 6
-            yield first, second, devices
-        settle(devices, site)
+        with site.ingest() as second:
+            with Load(devices, lamps, READINGS_PER_S):
+                wait_until(lambda: second.said("another ingest holds the slot; standing by"), "the second stands by")
+                wait_until(lambda: len(devices.acknowledged) > 100, "acknowledgements")
+                assert second.figure("broker_up") == 0
+                end(first)
+                known, began = len(devices.acknowledged), time.monotonic()
+                wait_until(lambda: second.figure("broker_up") == 1, "the second has taken over")
+                wait_until(lambda: len(devices.acknowledged) > known, "acknowledgements again")
+                assert time.monotonic() - began < 6
+                yield first, second, devices
+            settle(devices, site)
 
 
 def test_a_server_without_fsync_is_refused(server: EmbeddedPostgres, site: Site) -> None:

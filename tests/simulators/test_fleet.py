@@ -173,7 +173,8 @@ async def test_lost_power_silences_devices_publishes_their_wills_and_starts_them
     assert {r["boot"] for r in mine if r["ts"] < gone[0]} == {5}
     assert {r["boot"] for r in mine if r["ts"] >= gone[1]} == {6}
     assert min(r["uptime_s"] for r in mine if r["boot"] == 6) < 60
-    assert sorted(r["seq"] for r in mine) == list(range(1, len(mine) + 1))
+    numbers = {r["seq"] for r in mine}  # one that was under way when power went may come twice
+    assert numbers == set(range(1, max(numbers) + 1))
     assert {r["boot"] for name, r in platform.readings if name == lit.name} == {5}
 
 
