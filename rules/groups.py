@@ -47,7 +47,7 @@ def others_median(values: Floats, group: Slots, size: int) -> Floats:
 def neighbour_median(values: Floats, index: Slots) -> tuple[Floats, Ints]:
     """Of each row's neighbours (``index``, shape ``(n, most)``, -1 for none) the median of the known values, NaN
     without any, and how many are known."""
-    if not index.size:
+    if not index.size or np.isnan(values).all():
         return np.full(len(index), np.nan), np.zeros(len(index), np.int64)
     theirs = np.append(values, np.nan)[index]  # where there is none, -1, stands what is last
     theirs.sort(axis=1)  # NaN sorts last

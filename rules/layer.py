@@ -110,7 +110,7 @@ class Layer:
     def remembered(self, name: str) -> Floats:
         """What ``state`` holds under this name, shape ``(n,)``; unknown where it holds nothing."""
         found = self.state.get(name)
-        return np.full(len(self), np.nan) if found is None else self.of(found).astype(np.float64)
+        return same(np.nan, len(self)) if found is None else self.of(found).astype(np.float64)
 
     def past(self, name: str, days: int) -> Floats:
         """Of days: the aggregate's values of the ``days`` nights or days before, newest first, shape ``(days, n)``; NaN
@@ -137,7 +137,7 @@ class Layer:
         if self.whole is not None and (index is not None or name in self.whole[0].columns):
             return self.whole[0].column(name)[self.whole[1]]
         if index is not None:
-            return self.values[index] if len(self.values) else np.full(len(self), np.nan)
+            return self.values[index] if len(self.values) else same(np.nan, len(self))
         derived = self.inputs.get(name)
         if derived is not None:
             return derived.compute(self)
@@ -152,4 +152,12 @@ class Layer:
             values = members.numbers[name]
             members.kept[key] = values[0] if len(values) and (values == values[0]).all() else None
         everywhere = members.kept[key]
-        return self.of(members.numbers[name]) if everywhere is None else np.full(len(self), everywhere)
+        return self.of(members.numbers[name]) if everywhere is None else same(everywhere, len(self))
+
+
+def same(value: float, size: int) -> NDArray[Any]:
+    """One value for all, shape ``(n,)``, kept once and not to be written to: an integer's stay integers."""
+    dtype = np.int64 if isinstance(value, int) else np.float64
+    out: NDArray[Any] = np.ndarray((size,), dtype, np.array(value, dtype), 0, (0,))
+    out.flags.writeable = False
+    return out

@@ -13,7 +13,7 @@ from rules.days import Days
 from rules.engine import ACTIVE, STAGE, Engine
 from rules.estate import Estate
 from rules.inputs import Seam, health
-from rules.layer import Layer
+from rules.layer import Layer, same
 from rules.layers import Rows
 from rules.rule import Per, Rule
 from rules.state import State
@@ -118,7 +118,7 @@ class Watched:
         if engine.rules:
             for start in range(0, count, TICK_ROWS):
                 layer = self._at_once(slice(start, min(start + TICK_ROWS, count)), moment)
-                changes += engine.judge(layer, np.full(len(layer), moment.attentive_ms))
+                changes += engine.judge(layer, same(moment.attentive_ms, len(layer)))
         return changes
 
     def judge_days(self, per: Per, moment: Moment, judged: int | None) -> tuple[int | None, list[SymptomChange]]:
@@ -172,9 +172,9 @@ class Watched:
             estate=moment.estate,
             states=moment.states,
             slots=slots,
-            ts_ms=np.full(len(slots), moment.now_ms),
+            ts_ms=same(moment.now_ms, len(slots)),
             values=np.empty((0, len(slots))),
-            gap_s=np.full(len(slots), moment.elapsed_s),
+            gap_s=same(moment.elapsed_s, len(slots)),
             now_ms=moment.now_ms,
             attentive_ms=moment.attentive_ms,
             inputs=self.seam.by_name,
