@@ -28,6 +28,13 @@ newest_python() {
 packages=()
 have mosquitto || packages+=(mosquitto)
 have setpriv || packages+=(util-linux)
+if have apt-get; then # Reports as PDF: text is laid out by Pango, in a font that knows Czech.
+    libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p)
+    library() { [[ $libraries == *"$1"* ]]; }
+    [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || packages+=(fonts-dejavu-core)
+    library libpangoft2-1.0.so.0 || packages+=(libpangoft2-1.0-0)
+    library libharfbuzz-subset.so.0 || packages+=(libharfbuzz-subset0)
+fi
 if [ "${1:-}" = test ]; then
     have mosquitto_pub || packages+=(mosquitto-clients)
     have chromium || have chromium-browser || have google-chrome || packages+=(chromium)
