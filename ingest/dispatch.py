@@ -11,6 +11,8 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from ingest import trains
+from ingest.recompile import recompile
 from ingest.session import Link, Outgoing
 from kraj.clock import Clock
 from kraj.errors import UnavailableError
@@ -31,6 +33,8 @@ LOOKED_AT_MAX = 5000
 """Commands held against readings, or ended, at a time."""
 DOCUMENTS_MAX = 4000
 """Compiled programs kept in memory, 16 MB; there is one a segment."""
+RECOMPILE_S = 10.0
+"""Between looks at a few segments' programs; each is looked at once a day."""
 BACKOFF_S = 1.0
 
 log: Any = structlog.get_logger(__name__)
@@ -45,7 +49,7 @@ class Dispatcher:
         self._now = now
         self._met: Link | None = None
         self._documents: dict[int, bytes] = {}
-        self._tended_at = -math.inf
+        self._tended_at = self._recompiled_at = -math.inf
 
     async def run(self) -> None:
         """Until cancelled. Whatever goes wrong here must not hold up readings: it is logged and tried again."""
@@ -74,23 +78,36 @@ class Dispatcher:
 
     async def _round(self, connection: Connection, link: Link) -> None:
         if link is not self._met:
-            if not link.ready.result():
-                forgotten = await dispatching.forget_sent(connection)
+            # Not whether the session is there: who made it may have died before it could forget.
+            if not link.marked:
+                forgotten = await dispatching.forget_sent(connection, self._now())
                 log.info("the broker has kept nothing: telling devices again what they keep", devices=forgotten)
+                link.mark()
             self._met = link
         if time.monotonic() - self._tended_at >= PAUSE_S:
             await self._tend(connection)
             self._tended_at = time.monotonic()
-        while await self._commands(connection, link) or await self._desired(connection, link):
+        await trains.follow(connection, self._now())
+        while (
+            await self._left(connection, link)
+            or await self._commands(connection, link)
+            or await self._desired(connection, link)
+        ):
             pass
 
     async def _tend(self, connection: Connection) -> None:
-        """What time alone brings: proof, expiry, and the next step of rollouts."""
+        """What time alone brings: proof, expiry, higher versions, the next step of rollouts, programs compiled anew."""
         now = self._now()
         await dispatching.confirm(connection, now, LOOKED_AT_MAX)
         await dispatching.expire(connection, now, LOOKED_AT_MAX)
+        outgrown = await dispatching.outgrow(connection, now)
+        if outgrown:
+            log.warning("devices keep later versions than are desired: the versions were raised", devices=outgrown)
         async with connection.transaction():
             await dimming.step_rollouts(connection, now)
+        if time.monotonic() - self._recompiled_at >= RECOMPILE_S:
+            await recompile(connection, now)
+            self._recompiled_at = time.monotonic()
 
     async def _commands(self, connection: Connection, link: Link) -> bool:
         """Tell a batch; whether there may be more."""
@@ -107,6 +124,17 @@ class Dispatcher:
         if taken:
             await dispatching.sent(connection, taken, now)
         return len(found) == COMMANDS_MAX
+
+    async def _left(self, connection: Connection, link: Link) -> bool:
+        """Empty topics that nobody reads any more; whether there may be more."""
+        found = await dispatching.left(connection, DESIRED_MAX)
+        if found:
+            topics = [str(Topic(row.municipality, row.device, Channel.DESIRED)) for row in found]
+            kept = await link.deliver_each([(topic, b"", None) for topic in topics], retain=True)
+            gone = [row for row, there in zip(found, kept, strict=True) if there]
+            await dispatching.cleared(connection, gone, self._now())
+            return len(gone) == DESIRED_MAX
+        return False
 
     async def _desired(self, connection: Connection, link: Link) -> bool:
         """Tell what to keep; whether there may be more. Commands, which are in a hurry, go in between."""

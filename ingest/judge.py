@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from ingest import curves
 from ingest.counters import Counters
 from kraj.alerts import AlertChange
 from kraj.assets import DeviceStatus, Judged
@@ -57,6 +58,7 @@ class Judge:
         self._stepped_at = clock()
         self._listening_since: float | None = None
         self._told: set[str] = set()
+        self._curves = curves.Curves()
         self._causes = [cause.name for cause in correlation.load()]
 
     def listening(self, on: bool) -> None:
@@ -204,6 +206,12 @@ class Judge:
         self._checkpoint_at = self._clock()
         self._checkpoint_s = max(CHECKPOINT_S_MIN, len(state) / CHECKPOINT_BYTES_PER_S)
         self._counters.checkpoint_bytes.set(len(state))
+        found = watch.remembered("lamp", curves.STATE)
+        if found is not None:
+            asset_id, learnt = self._curves.news(*found)
+            if len(asset_id):
+                await judged.save_curves(connection, asset_id, learnt, at)
+                self._curves.told(found[1])
 
 
 def _ms(at: datetime) -> int:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ingest import packets
 from ingest.foreign.translating import PREFIX
 from kraj.errors import ConfigurationError, UnavailableError
+from kraj.topics import ROOT
 
 KEEPALIVE_S = 20
 """Ping this often; a broker silent for one and a half of it is gone."""
@@ -33,7 +34,7 @@ BACKOFF_S = (0.1, 2.0)
 BUFFER_BYTES_MAX = 1 << 20
 """A packet longer than this is no packet of ours: the broker's own limit is 256 KiB."""
 
-SUBSCRIBE_ID = 1
+SUBSCRIBE_ID, UNMARK_ID = 1, 2
 PACKET_ID_MAX = 65_535
 RETAINED_ONCE = mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
 RETAINED_NEVER = mqtt5.RetainHandling.SEND_NEVER
@@ -93,11 +94,14 @@ class Link(asyncio.Protocol):
         """Resolves with ``session_present`` once subscribed; fails with an error of ours."""
         self.closed: asyncio.Future[None] = loop.create_future()
         self._session_present = False
+        self.marked = False
+        """Whether the broker knows this session as one that was marked; what it keeps is what it was told."""
         self._digesting: deque[tuple[int, float]] = deque()
         self._delivering: dict[int, tuple[_Delivery, int]] = {}
         self._one_delivery = asyncio.Lock()
         self._receive_max = PACKET_ID_MAX
-        self._packet_id = SUBSCRIBE_ID
+        self._packet_id = UNMARK_ID
+        self._mark = f"{ROOT}/{who.client_id}/marked"
         self.digested = 0
         """Acknowledged messages whose PUBACK the broker has read."""
         self.digest_s = 0.0
@@ -198,17 +202,14 @@ class Link(asyncio.Protocol):
                     )
                     for topic in self._topics
                 ]
+                # Nothing tells what a session has subscribed to, but that there was something to take back.
+                self._send(mqtt5.UnsubscribePacket(UNMARK_ID, [self._mark]).write())
                 self._send(mqtt5.SubscribePacket(SUBSCRIBE_ID, filters).write())
-            case mqtt5.SubAckPacket():
-                refused = [
-                    f"{topic} ({code})"
-                    for topic, code in zip(self._topics, packet.reason_codes, strict=True)
-                    if code != mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
-                ]
-                if refused:
-                    self._refused(f"broker refused the subscriptions {', '.join(refused)}; check its ACL")
-                elif not self.ready.done():
-                    self.ready.set_result(self._session_present)
+            case mqtt5.UnsubAckPacket():
+                if packet.reason_codes[0] == mqtt5.UnsubAckReasonCode.SUCCESS:
+                    self.mark()
+            case mqtt5.SubAckPacket() if not self.ready.done():
+                self._subscribed(packet.reason_codes)
             case mqtt5.PubAckPacket() if packet.packet_id in self._delivering:
                 delivery, place = self._delivering.pop(packet.packet_id)
                 delivery.codes[place] = packet.reason_code
@@ -225,6 +226,17 @@ class Link(asyncio.Protocol):
             case _:
                 pass
 
+    def _subscribed(self, codes: Sequence[mqtt5.SubAckReasonCode]) -> None:
+        refused = [
+            f"{topic} ({code})"
+            for topic, code in zip(self._topics, codes, strict=True)
+            if code != mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
+        ]
+        if refused:
+            self._refused(f"broker refused the subscriptions {', '.join(refused)}; check its ACL")
+        else:
+            self.ready.set_result(self._session_present)
+
     def _refused(self, why: str) -> None:
         if not self.ready.done():
             self.ready.set_exception(ConfigurationError(why))
@@ -238,6 +250,12 @@ class Link(asyncio.Protocol):
         """PUBACK the packets, in the order they came in; a ping behind them tells when the broker has read them."""
         self._digesting.append((len(packet_ids), time.monotonic()))
         self._send(packets.pubacks(packet_ids) + PING)
+
+    def mark(self) -> None:
+        """Have the broker remember with this session that it was told all that it is to keep: a subscription to which
+        nobody publishes. A broker that loses what it keeps loses it, too."""
+        self.marked = True
+        self._send(mqtt5.SubscribePacket(self._next_id(), [mqtt5.TopicFilter(self._mark)]).write())
 
     def publish(self, data: bytes) -> None:
         """Write ready-made QoS 0 PUBLISH packets."""
@@ -269,14 +287,14 @@ class Link(asyncio.Protocol):
         delivery.codes = [mqtt5.PubAckReasonCode.UNSPECIFIED_ERROR] * len(messages)
         data = bytearray()
         for place, (topic, payload, expiry_s) in enumerate(messages):
-            self._packet_id = self._packet_id % PACKET_ID_MAX + 1
-            self._delivering[self._packet_id] = delivery, place
+            packet_id = self._next_id()
+            self._delivering[packet_id] = delivery, place
             data += mqtt5.PublishPacket(
                 topic,
                 payload,
                 qos=mqtt5.QoS.AT_LEAST_ONCE,
                 retain=retain,
-                packet_id=self._packet_id,
+                packet_id=packet_id,
                 message_expiry_interval=expiry_s,
             ).write()
         self._send(bytes(data))
@@ -284,6 +302,10 @@ class Link(asyncio.Protocol):
         if not delivery.done.done():
             raise UnavailableError("the broker's connection was lost before it had taken all messages")
         return delivery.codes
+
+    def _next_id(self) -> int:
+        self._packet_id = self._packet_id % PACKET_ID_MAX + 1
+        return self._packet_id
 
     def ping(self) -> None:
         """Keep the connection alive; drop it when the broker has been silent too long while we listened."""

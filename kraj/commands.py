@@ -39,6 +39,8 @@ class Reason(StrEnum):
 
     MANUAL = "manual"
     EMERGENCY = "emergency"
+    SENSOR = "sensor"
+    """A neighbour has seen motion; no person orders it."""
 
 
 class OrderKind(StrEnum):
@@ -127,16 +129,21 @@ class Desired:
     reported_version: int | None
     reported_at: datetime | None
     reported_error: str | None
+    outgrown_version: int | None = None
+    """The last one that was ahead of ours: the version was raised above it."""
 
     @property
     def spread(self) -> str:
-        """``applied``, ``behind`` (an older version than desired, or none yet), ``ahead`` (a newer one than was ever
-        desired: its memory is of another platform) or ``failed`` (it has said why it cannot)."""
+        """``applied``, ``behind`` (an older version than desired, or none yet), ``ahead`` (it said a newer one
+        than ours, which was raised above that and told again) or ``failed`` (it has said why it cannot)."""
         if self.reported_error is not None and self.reported_version != self.version:
             return "failed"
-        if self.reported_version is None or self.reported_version < self.version:
+        if self.reported_version == self.version:
+            return "applied"
+        if self.reported_version is None:
             return "behind"
-        return "applied" if self.reported_version == self.version else "ahead"
+        ahead = self.reported_version > self.version or self.reported_version == self.outgrown_version
+        return "ahead" if ahead else "behind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

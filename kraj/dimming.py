@@ -25,6 +25,7 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 PLANS_MAX, STEPS_MAX, DATES_MAX = 12, 12, 60
 SHIFT_MIN_MAX, RAMP_S_MAX = 360, 3600
 PERIODS_S: Final = (1, 3600)
+NEIGHBOURS_MAX = 10
 AT = re.compile(r"(?:(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)|(?P<anchor>sunset|sunrise)(?P<shift>[+-]\d{1,3})?)")
 OF_YEAR = re.compile(r"(?P<month>\d{2})-(?P<day>\d{2})")
 
@@ -77,12 +78,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Sensor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Motion raises the level (and never lowers it) for a while; every time given in seconds."""
+    """Motion raises the level (and never lowers it) for a while; every time given in seconds.
+
+    ``neighbours`` so many lamps on each side rise, too, as far as the platform hears of it (a light train).
+    """
 
     level_pct: Percent = 100
     up_s: Seconds = 2
     hold_s: Seconds = 45
     down_s: Seconds = 20
+    neighbours: Annotated[int, msgspec.Meta(ge=0, le=NEIGHBOURS_MAX)] = 0
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@
 documents out as arrays; ``levels_pct`` asks them. Shared vectors hold both twins together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -26,6 +26,10 @@ LIGHT, DARK = 32_001, 32_002
 """In place of a minute of the sun: on that date it stays above, or below, the horizon."""
 YEARS_AHEAD = 5
 """For so long a lamp knows holidays and daylight saving without hearing from us."""
+MIDDLE: Final = (49.82, 15.47)
+"""Of the republic, for whoever has told of no place."""
+PLACE_DIGITS = 2
+"""A kilometre: sunset moves by four seconds, and segments of one town share a document."""
 LEAP_YEAR = 2024
 NEVER_S = np.int64(2**62)
 CLOCK = ANCHORS.index("clock")
@@ -52,6 +56,15 @@ def desired(program: Program, floor_pct: int, latitude_deg: float, longitude_deg
             "down_s": sensor.down_s,
         }
     return found
+
+
+def place(
+    lamps: Iterable[tuple[float | None, float | None]], otherwise: tuple[float, float] | None
+) -> tuple[float, float]:
+    """The middle of lamps for ``desired``, north and east in degrees; where nobody knows theirs, ``otherwise``."""
+    known = [(north, east) for north, east in lamps if north is not None and east is not None]
+    north, east = np.mean(np.array(known), axis=0).tolist() if known else otherwise or MIDDLE
+    return round(float(north), PLACE_DIGITS), round(float(east), PLACE_DIGITS)
 
 
 def _plan(plan: Plan, year: int) -> Document:

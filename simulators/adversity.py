@@ -100,6 +100,8 @@ class Adversity:
     documents: Sequence[Document]
     held: Spans
     """The document (``value``) on board."""
+    rollouts: Spans
+    """Of segments: a document's way to the first lamps and to the rest; ``until_s`` is 1 where it went no further."""
     blind: Spans
     manual: Spans
     emergency: Spans
@@ -133,7 +135,7 @@ class _Draw:
             sorted([*(t for t, _ in self._times(REBOOTS_A_YEAR, 1.0)), *(end for _, end in trips[s])])
             for s in self.segment
         ]
-        documents, held = self._programs(place, classes)
+        documents, held, rollouts = self._programs(place, classes)
         manual, emergency = self._orders()
         dead = [(row, *span, 1, 0) for row in self.lamps for span in trips[self.segment[row]]]
         dead += [(row, *span, 0, 0) for row in self.lamps for span in self._times(LAMP_OUT_A_YEAR, 4 * 24.0)]
@@ -156,6 +158,7 @@ class _Draw:
             drift_s=np.array([self._drift() for _ in range(n)], np.int64),
             documents=documents,
             held=Spans.of(held),
+            rollouts=Spans.of(rollouts),
             blind=Spans.of(self._blind()),
             manual=Spans.of(manual),
             emergency=Spans.of(emergency),
@@ -182,17 +185,23 @@ class _Draw:
 
     def _programs(
         self, place: Sequence[tuple[float, float]], classes: Sequence[tuple[str, str]]
-    ) -> tuple[list[Document], list[tuple[int, int, int, int, int]]]:
-        """Documents, and which of them each lamp holds when."""
+    ) -> tuple[list[Document], list[tuple[int, int, int, int, int]], list[tuple[int, int, int, int, int]]]:
+        """Documents, which of them each lamp holds when, and how they were handed out."""
         draw = self.random
         documents: list[Document] = []
         held: list[tuple[int, int, int, int, int]] = []
+        rollouts: list[tuple[int, int, int, int, int]] = []
         for segment in self.segments:
             floor = dimming.floor_pct(*classes[segment])
             changes = sorted(at for at, _ in self._times(PROGRAMS_A_YEAR, 1.0))
             waits = [draw.randint(2, 24) * HOUR_S for _ in changes]
             stopped = [draw.random() < STOPPED_SHARE for _ in changes]
             first = len(documents)
+            rollouts.append((segment, FROM_S, FROM_S, first, 0))
+            rollouts += [
+                (segment, at, at + wait, first + 1 + number, int(stop))
+                for number, (at, wait, stop) in enumerate(zip(changes, waits, stopped, strict=True))
+            ]
             for _ in (None, *changes):
                 plans = draw.sample(PROGRAMS, draw.randint(1, 3))
                 documents.append(desired(dimming.read({"plans": plans}), floor, *place[segment], date(2026, 1, 1)))
@@ -210,7 +219,7 @@ class _Draw:
                 steps = [(FROM_S, first), *sorted(newest.items())]
                 ends = [at for at, _ in steps[1:]] + [FOREVER_S]
                 held += [(row, at, end, document, 0) for (at, document), end in zip(steps, ends, strict=True)]
-        return documents, held
+        return documents, held, rollouts
 
     def _orders(self) -> tuple[list[tuple[int, int, int, int, int]], list[tuple[int, int, int, int, int]]]:
         """Manual orders to segments and emergencies for all, as each lamp hears them."""

@@ -1,4 +1,4 @@
-"""What a lamp's controller does with its program and with orders: which it takes, which it refuses, what it remembers.
+"""What a lamp's or a contactor's controller does with its program and with orders: which it takes, and remembers.
 
 Version and programs lie in flash and outlive a restart; orders do not. The light itself is ``physics.told``'s.
 """
@@ -87,7 +87,8 @@ class Obeys(Protocol):
 
 
 class Controller:
-    """The controller of some lamps, by channel the row of each in ``told``; ``clock`` is whether it knows the time.
+    """The controller of some lamps, or of a contactor, by channel the row of each in ``told``; ``clock`` is whether it
+    knows the time, ``kind`` whose rows these are.
 
     ``changed`` is called whenever what holds may have changed.
     """
@@ -100,8 +101,10 @@ class Controller:
         changed: Callable[[], None],
         *,
         clock: bool = True,
+        kind: str = "lamp",
     ) -> None:
         self.version = 0
+        self.kind = kind
         self.interval_s: int | None = None
         self._rows = dict(rows)
         self._told = told
@@ -112,7 +115,7 @@ class Controller:
 
     @property
     def rows(self) -> Collection[int]:
-        """Of its lamps."""
+        """Of what it switches."""
         return self._rows.values()
 
     def desired(self, payload: bytes) -> Reported | None:

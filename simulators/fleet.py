@@ -15,10 +15,12 @@ from kraj import moving
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from simulators.agenda import Agenda, Due, Event, Turn
+from simulators.asset import Asset
 from simulators.controller import Controller
 from simulators.device import Link, SimulatedDevice
 from simulators.identity import ROOTS, contexts
 from simulators.pace import Pace
+from simulators.physics.cabinet import CabinetModel
 from simulators.physics.frame import DAY_MS, Fault
 from simulators.physics.lamp import LampModel
 from simulators.presence import Day
@@ -36,6 +38,8 @@ LOOK_S = 0.5
 """The fleet looks so often, or when something is due, what there is to do."""
 REPORT_S = 10.0
 DRAIN_S = 2.0
+OBEYING = ("lamp", "cabinet")
+"""What gives light when told."""
 BOOTS_FROM_S = 1_735_689_600
 """2025-01-01: boots are numbered by the second of the start from here, so a new process has a number never used."""
 
@@ -71,8 +75,8 @@ class Fleet:
     devices connect without name and password.
     ``pace`` gives the simulated time. Devices report by their own habits, and lose power and network as the region's
     days and ``faults`` bring it; with ``interval_s`` they do nothing but report so often, day and night, powered or
-    not: a load for the platform. Lamps obey what they are told over MQTT: ``controllers`` has those of the devices that
-    have lamps. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that the platform
+    not: a load for the platform. Lamps and contactors obey what they are told over MQTT: ``controllers`` has those of
+    their devices. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that the platform
     confirmed, as an oracle for what it must hold.
     """
 
@@ -186,18 +190,19 @@ class Fleet:
         )
 
     def _controllers(self) -> dict[str, Controller]:
-        """Of the devices with lamps."""
-        model = self._world.models.get("lamp")
-        if not isinstance(model, LampModel):
-            return {}
-        row = {asset.key: n for n, asset in enumerate(model.assets)}
+        """Of the devices with lamps, and of cabinets whose contactor switches."""
         found: dict[str, Controller] = {}
-        for device in self._world.region.devices:
-            rows = {i.channel: row[i.asset.key] for i in device.installed if i.asset.key in row}
-            if rows:
-                found[device.name] = Controller(
-                    rows, model.told, self._pace.now_ms, self._take_notice, clock=device.clock
-                )
+        for kind in OBEYING:
+            model = self._world.models.get(kind)
+            if not isinstance(model, LampModel | CabinetModel):
+                continue
+            row = {asset.key: n for n, asset in enumerate(model.assets) if _obeys(asset)}
+            for device in self._world.region.devices:
+                rows = {i.channel: row[i.asset.key] for i in device.installed if i.asset.key in row}
+                if rows:
+                    found[device.name] = Controller(
+                        rows, model.told, self._pace.now_ms, self._take_notice, clock=device.clock, kind=kind
+                    )
         return found
 
     def _take_notice(self) -> None:
@@ -231,15 +236,16 @@ class Fleet:
             self._today = await self._plan(next_ms)
 
     def _forget(self, before_ms: int) -> None:
-        model = self._world.models.get("lamp")
-        if isinstance(model, LampModel):
-            model.told.forget(before_ms)
+        for model in self._world.models.values():
+            if isinstance(model, LampModel | CabinetModel):
+                model.told.forget(before_ms)
 
     async def _again(self, agenda: Agenda) -> Agenda:
         """The same day with what lamps were told since the last look; what was reported until then stays reported."""
         self._told = False
-        told = self.controllers.values()
-        self._roster.every("lamp", {row: one.interval_s for one in told for row in one.rows})
+        for kind in OBEYING:
+            told = [one for one in self.controllers.values() if one.kind == kind]
+            self._roster.every(kind, {row: one.interval_s for one in told for row in one.rows})
         planned = Agenda(await asyncio.to_thread(self._roster.again, agenda.duty))
         planned.skip(self._looked_ms + 1)
         return planned
@@ -310,6 +316,10 @@ class Fleet:
             # A late tick is skipped, not caught up: a stalled machine must not answer with a burst.
             tick = max(tick + 1, int((loop.time() - start) / step_s))
             await asyncio.sleep(start + tick * step_s - loop.time())
+
+
+def _obeys(asset: Asset) -> bool:
+    return asset.kind == "lamp" or asset.number("feeder_switched") > 0
 
 
 def _ignore_lost_sockets(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -104,7 +104,13 @@ class Presence:
         self._boot = np.full(len(booted_ms), boot, np.int64)
         self._booted_ms = booted_ms
         self._lost_ms: dict[int, int] = {}
-        self._first = True
+        self._first: bool = True
+        self._before: tuple[Ints, Ints, dict[int, int], bool] = (self._boot, self._booted_ms, self._lost_ms, True)
+
+    def again(self) -> None:
+        """Take the last day back: it is told once more, with other comings and goings in what is left of it."""
+        self._boot, self._booted_ms, lost, self._first = self._before
+        self._lost_ms = dict(lost)
 
     def day(
         self, start_ms: int, powered: Mask, switching: Sequence[tuple[int, int, bool]], outages: Sequence[Outage]
@@ -112,6 +118,7 @@ class Presence:
         """The day from ``start_ms``: ``powered`` is how it begins, ``switching`` lists device, moment and whether power
         came (it then speaks), by device and time; ``outages`` are those that touch the day."""
         end_ms = start_ms + DAY_MS
+        self._before = (self._boot, self._booted_ms, dict(self._lost_ms), self._first)
         if self._first:
             self._lost_ms = dict.fromkeys(np.flatnonzero(~powered).tolist(), start_ms)
         found: list[tuple[int, int, int]] = []

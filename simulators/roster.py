@@ -1,7 +1,7 @@
 """Who reports when in a world: the crews of every kind and the presence of their devices, day after day."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -62,6 +62,15 @@ class Roster:
 
     def day(self, start_ms: int) -> Duty:
         """Prepare and plan the day that follows the last one."""
+        return self._duty(start_ms)
+
+    def again(self, duty: Duty) -> Duty:
+        """Prepare and plan the same day once more, as lamps or contactors were told something: its past stays as it
+        was."""
+        self._presence.again()
+        return self._duty(duty.start_ms)
+
+    def _duty(self, start_ms: int) -> Duty:
         outages = self._outages(start_ms)
         parts = self._parts(start_ms, outages)
         powered = np.zeros(len(self._names), np.bool_)
@@ -76,10 +85,6 @@ class Roster:
             moves = (device[plan.switching.place[own]], plan.switching.ts_ms[own], plan.switching.up[own])
             switching += zip(*(m.tolist() for m in moves), strict=True)
         return Duty(start_ms, parts, self._presence.day(start_ms, powered, sorted(switching), outages))
-
-    def again(self, duty: Duty) -> Duty:
-        """Prepare and plan the same day once more, as lamps were told something: its past stays as it was."""
-        return replace(duty, parts=self._parts(duty.start_ms, self._outages(duty.start_ms)))
 
     def every(self, kind: str, intervals_s: Mapping[int, int | None]) -> None:
         """By row of a kind, how often it reports while active, on the grid of five minutes; None is its habit."""

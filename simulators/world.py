@@ -1,6 +1,7 @@
 """All models of a region together: one weather, one grid, one day after another."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,15 @@ class World:
     def told(self, kind: str) -> Sequence[tuple[int, int]]:
         """Rows and moments at which assets of a kind were told something."""
         model = self.models[kind]
-        return model.told.changes if isinstance(model, LampModel) else ()
+        return model.told.changes if isinstance(model, LampModel | CabinetModel) else ()
+
+    def tell(self, documents: Mapping[str, Mapping[str, Any]], from_ms: int) -> None:
+        """Have lamps and contactors, by the keys of their assets, keep programs from a moment on."""
+        for model in self.models.values():
+            if isinstance(model, LampModel | CabinetModel):
+                for row, asset in enumerate(model.assets):
+                    if asset.key in documents:
+                        model.told.program(row, documents[asset.key], from_ms)
 
     def weather_faults(self, start_ms: int, days: int) -> tuple[Fault, ...]:
         """What the weather itself brings that an alert must tell of: snow on the roofs."""

@@ -125,9 +125,14 @@ def photocell_deg(lamps: int) -> Floats:
 
 
 def run(seed: int, lamps: int = 1000, *, days: int = DAYS, look: Callable[[Day], None] | None = None) -> Year:
-    """Live through the first ``days`` of the year; ``look`` is shown each day, for whoever makes readings of it."""
-    world = _World(Adversity.of(seed, lamps))
-    year = Year(world.adversity, Truth.empty(lamps), Checks())
+    """Live through the first ``days`` of the year; ``look`` is shown each day."""
+    return live(Adversity.of(seed, lamps), days=days, look=look)
+
+
+def live(adversity: Adversity, *, days: int = DAYS, look: Callable[[Day], None] | None = None) -> Year:
+    """The same, for whoever must know beforehand what befalls these lamps, as who makes readings of each day must."""
+    world = _World(adversity)
+    year = Year(adversity, Truth.empty(len(adversity.segment)), Checks())
     for number in range(days):
         day = world.day(START_S + number * DAY_S)
         _check(year, day)
@@ -159,7 +164,7 @@ class _World:
         by_document = every.reshape(len(used), MINUTES).astype(np.uint8)
         right = np.empty((self.n, MINUTES), np.uint8)
         which = np.empty((self.n, MINUTES), np.int16)
-        for row, first, end, document, _ in _minutes(held, start_s):
+        for row, first, end, document, _ in minutes(held, start_s):
             right[row, first:end] = by_document[np.searchsorted(used, document), first:end]
             which[row, first:end] = document
         level = right.copy()
@@ -171,7 +176,7 @@ class _World:
         reason = np.full((self.n, MINUTES), PROGRAM, np.uint8)
         self._decide(start_s, elevation, level, reason)
         dead, unfed = np.zeros((self.n, MINUTES), np.bool_), np.zeros((self.n, MINUTES), np.bool_)
-        for row, first, end, value, _ in _minutes(a.dead.within(start_s, start_s + DAY_S), start_s):
+        for row, first, end, value, _ in minutes(a.dead.within(start_s, start_s + DAY_S), start_s):
             dead[row, first:end] = True
             unfed[row, first:end] |= value > 0
         month = np.array([datetime.fromtimestamp(s, ZONE).month - 1 for s in ts[::60].tolist()]).repeat(60)
@@ -197,14 +202,14 @@ class _World:
         shape = (len(rows), MINUTES)
         blind, local = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         manual_pct, manual_until, emergency_until = (np.full(shape, NONE) for _ in range(3))
-        for row, first, end, _, _ in _minutes(spans["blind"], start_s):
+        for row, first, end, _, _ in minutes(spans["blind"], start_s):
             blind[place[row], first:end] = True
-        for row, first, end, _, _ in _minutes(spans["local"], start_s):
+        for row, first, end, _, _ in minutes(spans["local"], start_s):
             local[place[row], first:end] = True
-        for row, first, end, pct, until_s in _minutes(spans["manual"], start_s):
+        for row, first, end, pct, until_s in minutes(spans["manual"], start_s):
             manual_pct[place[row], first:end] = pct
             manual_until[place[row], first:end] = until_s
-        for row, first, end, _, until_s in _minutes(spans["emergency"], start_s):
+        for row, first, end, _, until_s in minutes(spans["emergency"], start_s):
             emergency_until[place[row], first:end] = until_s
         sees = elevation[a.segment[rows]] < self.photocell_deg[rows, None]
         orders = Orders(
@@ -291,7 +296,7 @@ class _World:
         truth.outage_h[:, month] += out_min / 60
 
 
-def _minutes(spans: list[tuple[int, int, int, int, int]], start_s: int) -> Iterator[tuple[int, int, int, int, int]]:
+def minutes(spans: list[tuple[int, int, int, int, int]], start_s: int) -> Iterator[tuple[int, int, int, int, int]]:
     """Row, the first minute of a day and the one behind the last, value, until; a span holds at its first second."""
     for row, from_s, to_s, value, until_s in spans:
         first, end = (min(max(-((start_s - s) // 60), 0), MINUTES) for s in (from_s, to_s))

@@ -214,6 +214,9 @@ class NightPreview(BaseModel):
     levels_pct: list[int]
     lamps: int
     unrated: int = Field(description="Lamps without a rated power, which are not counted.")
+    measured: int = Field(
+        description="Lamps counted by the curve that was learnt from their own nights; the others by their rated power."
+    )
     kwh: Number
     kwh_undimmed: Number = Field(description="At full light from dusk to dawn.")
 
@@ -257,7 +260,7 @@ class LightingCommand(BaseModel):
     order_id: int | None
     do: Literal["set_level", "release"]
     level_pct: int | None
-    reason: Literal["manual", "emergency"]
+    reason: Literal["manual", "emergency", "sensor"]
     until: Instant
     state: State
     requested_at: Instant
@@ -294,6 +297,7 @@ class DesiredState(BaseModel):
     reported_error: str | None
     spread: Literal["applied", "behind", "ahead", "failed"] = Field(
         description="Behind: it keeps an older version than desired, or has said nothing; it is asked again."
+        " Ahead: it said a newer one (of a backup that was restored), and the version was raised above that."
     )
 
 

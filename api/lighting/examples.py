@@ -59,6 +59,7 @@ PREVIEW: Example = {
     "levels_pct": [0, 0, 0],
     "lamps": 42,
     "unrated": 0,
+    "measured": 40,
     "kwh": 14.211,
     "kwh_undimmed": 26.989,
 }

@@ -83,6 +83,7 @@ def document(given: Mapping[str, str]) -> dict[str, Any]:
     if given.get("sensor.on"):
         names = ("level_pct", "up_s", "hold_s", "down_s")
         found["sensor"] = {name: _number(given.get(f"sensor.{name}", "")) for name in names}
+        found["sensor"]["neighbours"] = _number(given.get("sensor.neighbours") or "0")
     return found
 
 

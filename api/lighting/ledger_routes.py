@@ -133,7 +133,7 @@ def _add_ledger(router: APIRouter, service: Service) -> None:
         """A segment's month; as CSV a row a lamp. A whole municipality, signed: `kraj ledger`."""
         now = service.clock()
         month = date.fromisoformat(f"{asked.month or f'{now.astimezone(accounts.ZONE):%Y-%m}'}-01")
-        found = await _account(service, segment_id, month, now)
+        found = await account_of(service, segment_id, month, now)
         rows = statement.lamp_rows(found)
         if asked.format == "csv" or (
             asked.format is None and parameters.prefers_csv(request.headers.get("accept", ""))
@@ -158,15 +158,7 @@ def _add_baselines(router: APIRouter, service: Service) -> None:
 
         async def doing(connection: Connection) -> Answer:
             await work.segment(connection, segment_id, writing=True)
-            version = await store.declare(
-                connection,
-                segment_id,
-                valid_from=body.valid_from,
-                power_w=body.power_w,
-                source=body.source,
-                who=exchange.who().title,
-                at=service.clock(),
-            )
+            version = await declare_baseline(connection, segment_id, body, who=exchange.who().title, at=service.clock())
             kept = await store.baselines(connection, segment_id)
             made = next(one for one in kept if one.version == version)
             return Answer(exchange.plain(LightingBaseline.model_validate(made, from_attributes=True)), 201)
@@ -174,7 +166,23 @@ def _add_baselines(router: APIRouter, service: Service) -> None:
         return await exchange.posting(service, request, raw, doing)
 
 
-async def _account(service: Service, segment_id: int, month: date, now: datetime) -> Account:
+async def declare_baseline(
+    connection: Connection, segment_id: int, body: BaselineBody, *, who: str, at: datetime
+) -> int:
+    """Keep what one old lamp took; the new version."""
+    return await store.declare(
+        connection,
+        segment_id,
+        valid_from=body.valid_from,
+        power_w=body.power_w,
+        source=body.source,
+        who=who,
+        at=at,
+    )
+
+
+async def account_of(service: Service, segment_id: int, month: date, now: datetime) -> Account:
+    """A segment's month until ``now``, of ``LAMPS_MAX`` lamps at most."""
     try:
         bounds_s = accounts.bounds(month, now)
     except ValueError as error:

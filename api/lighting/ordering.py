@@ -7,7 +7,6 @@ import numpy as np
 import psycopg
 
 from api.database import Connection
-from api.lighting import preview
 from api.lighting.bodies import Aimed, EmergencyBody, LightNowBody, LockBody, ManualBody
 from api.problems import Problem
 from api.registry.exchange import who
@@ -17,6 +16,7 @@ from kraj.store import commands
 from kraj.store.commands import LockedError, Scope
 from kraj.store.queries import lighting
 from rules import commanding
+from rules.dimming import MIDDLE
 
 DAY_MS = 86_400_000
 
@@ -127,7 +127,7 @@ async def scope(connection: Connection, body: Aimed, rights: tuple[str, ...], *,
 async def _sunrise(connection: Connection, scope: Scope, at: datetime) -> datetime:
     """The next one in the middle of the municipality."""
     middle = None if scope.municipality_id is None else await lighting.middle(connection, scope.municipality_id)
-    north, east = middle or preview.MIDDLE
+    north, east = middle or MIDDLE
     days = np.datetime64(at.date()) + np.arange(3)
     rises, _ = sun.rise_and_set(days, north, east)
     now_ms = at.timestamp() * 1000

@@ -1,15 +1,17 @@
-"""The picture of docs/lighting.md: a night as the preview draws it, for twenty lamps of 40 W in Olšinka."""
+"""The pictures of docs/lighting.md: a night as the preview draws it, of twenty lamps of 40 W; a month's savings."""
 
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from api.lighting import drawing, preview, shown
+from api.lighting import drawing, ledger_drawing, preview, shown
+from api.lighting.ledger_routes import EXAMPLE
 from api.texts import catalogues
 from kraj import dimming
 from kraj.store.queries.lighting import LampRow
 
 PATH: Final = Path("docs/images/night.svg")
+SAVINGS: Final = Path("docs/images/savings.svg")
 EVENING: Final = date(2026, 11, 21)
 DOCUMENT: Final[dict[str, Any]] = {
     "plans": [
@@ -35,10 +37,17 @@ def picture() -> str:
     return drawing.svg(night.night, floor, shown.ZONE, words, alone=True) + "\n"
 
 
+def savings() -> str:
+    """The SVG of the month that the API's document shows, in Czech."""
+    month = date.fromisoformat(f"{EXAMPLE['month']}-01")
+    return ledger_drawing.svg(ledger_drawing.parts(EXAMPLE), catalogues()["cs"], month, alone=True) + "\n"
+
+
 def main() -> None:
-    """Write it."""
+    """Write them."""
     PATH.parent.mkdir(parents=True, exist_ok=True)
     PATH.write_text(picture(), encoding="utf-8")
+    SAVINGS.write_text(savings(), encoding="utf-8")
 
 
 if __name__ == "__main__":

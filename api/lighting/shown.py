@@ -68,6 +68,7 @@ def night(found: Preview, evening: date) -> bodies.NightPreview:
         levels_pct=found.night.level_pct.tolist(),
         lamps=found.lamps,
         unrated=found.unrated,
+        measured=found.measured,
         kwh=round(found.kwh, 3),
         kwh_undimmed=round(found.kwh_undimmed, 3),
     )
@@ -94,15 +95,18 @@ def described(found: Preview, say: Catalogue) -> str:
     if begin is None or end is None:
         return say("lighting.night_light")
     lit = found.night.level_pct[found.night.level_pct > 0]
-    return say(
+    counted = found.lamps - found.unrated
+    source = "measured" if found.measured == counted else "partly" if found.measured else "rated"
+    text = say(
         "lighting.night_text",
         begin=begin.astimezone(ZONE).strftime("%H:%M"),
         end=end.astimezone(ZONE).strftime("%H:%M"),
         low=int(lit.min()) if len(lit) else 0,
         kwh=formats.number(round(found.kwh, 1), say.language),
         undimmed=formats.number(round(found.kwh_undimmed, 1), say.language),
-        lamps=found.lamps - found.unrated,
+        lamps=counted,
     )
+    return f"{text} {say(f'lighting.night_{source}', measured=found.measured, lamps=counted)}" if counted else text
 
 
 def hours(found: Preview, say: Catalogue) -> str:

@@ -141,9 +141,6 @@ async def change_segment(
         if found.municipality_id != row.municipality_id:
             raise Problem("program", 404, name=number)
         written = _above(found.document, row.name, floor)
-    overlap = await lighting.elsewhere(connection, row.group_id)
-    if overlap is not None:
-        raise Problem("segment_overlap", 409, label=overlap[0], other=overlap[1])
     await _light(connection, _Told(row, designed, permitted, number, floor), written, body, at)
 
 

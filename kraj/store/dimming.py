@@ -3,16 +3,35 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from kraj.store.queries import lighting
 from kraj.store.queries.lighting import MEMBERS, RolloutRow
 
 Connection = psycopg.AsyncConnection[Any]
+
+LOOK_AGAIN = timedelta(days=1)
+"""How often what lamps keep is held against the calendar and their place."""
+SHARE_PCT, FAILURES_MAX_PCT = 5, 5
+"""Of a rollout that nobody began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A segment with what its lamps are to keep, and what that was made from; ``document`` None is no program."""
+
+    group_id: int
+    municipality_id: int
+    designed_class: str | None
+    permitted_class: str | None
+    document: dict[str, Any] | None
+    lamp_program_id: int
 
 
 async def add_program(
@@ -198,6 +217,54 @@ async def begin_rollout(
         ],
     )
     return row[0]
+
+
+async def look_at(connection: Connection, now: datetime, limit: int) -> list[Compiled]:
+    """Segments whose program nobody has looked at for a day, locked until the transaction ends; they count as seen.
+
+    Those are left out whose rollout goes on, waits for a person, or was stopped by one.
+    """
+    async with connection.cursor(row_factory=class_row(Compiled)) as cursor:
+        await cursor.execute(
+            "SELECT s.group_id, s.municipality_id, s.designed_class, s.permitted_class, p.document, s.lamp_program_id"
+            " FROM lighting_segment s LEFT JOIN segment_compiled c USING (group_id)"
+            " LEFT JOIN dimming_program p USING (dimming_program_id)"
+            " WHERE s.lamp_program_id IS NOT NULL AND coalesce(c.looked_at <= %s, true) AND coalesce((SELECT r.state"
+            " FROM rollout r WHERE r.group_id = s.group_id ORDER BY r.rollout_id DESC LIMIT 1), 'done') = 'done'"
+            " ORDER BY c.looked_at NULLS FIRST LIMIT %s FOR UPDATE OF s SKIP LOCKED",
+            [now - LOOK_AGAIN, limit],
+        )
+        found = await cursor.fetchall()
+    await connection.execute(
+        "INSERT INTO segment_compiled (group_id, looked_at) SELECT unnest(%s::integer[]), %s"
+        " ON CONFLICT (group_id) DO UPDATE SET looked_at = EXCLUDED.looked_at",
+        [[one.group_id for one in found], now],
+    )
+    return found
+
+
+async def compile_anew(
+    connection: Connection, one: Compiled, document: Mapping[str, Any], *, who: str, reason: str, at: datetime
+) -> bool:
+    """Hand out what a segment's program has become, in steps; False where it has not changed."""
+    number = await compiled(connection, one.municipality_id, document)
+    if number == one.lamp_program_id:
+        return False
+    await connection.execute(
+        "UPDATE lighting_segment SET lamp_program_id = %s, who = %s, reason = %s, changed_at = %s WHERE group_id = %s",
+        [number, who, reason, at, one.group_id],
+    )
+    await begin_rollout(
+        connection,
+        municipality_id=one.municipality_id,
+        group_id=one.group_id,
+        lamp_program_id=number,
+        share_pct=SHARE_PCT,
+        failures_max_pct=FAILURES_MAX_PCT,
+        who=who,
+        at=at,
+    )
+    return True
 
 
 async def set_rollout(

@@ -32,6 +32,8 @@ PROOF_S, PROOF_S_MAX = 5, 300
 """An accepted command is held against the newest reading so often: when half as much time again has gone by."""
 OLDER_S, OLDER_S_MAX = 60, 3600
 """A device that says it keeps an older version gets the newer one again, after twice as long each time."""
+OUTGROWN_MAX = 5000
+"""Versions raised at a time."""
 LEVEL_POINTS = 10
 POWER_DARK_W = 5
 POWER_LIT_SHARE, POWER_POINTS = 0.2, 35
@@ -70,6 +72,15 @@ class Unsent:
     version: int
     programs: Mapping[str, int]
     interval_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A topic whose device was decommissioned, or speaks under another municipality."""
+
+    desired_left_id: int
+    municipality: str
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +220,15 @@ async def confirm(connection: Connection, now: datetime, limit: int) -> int:
     return row[0] if row else 0
 
 
-async def forget_sent(connection: Connection) -> int:
-    """The broker has lost what it kept for devices: all of it is to be told again."""
-    cursor = await connection.execute("UPDATE desired SET sent_version = NULL WHERE sent_version IS NOT NULL")
+async def forget_sent(connection: Connection, now: datetime) -> int:
+    """The broker has lost what it had for devices: all of it is to be told again; how many of them keep something."""
+    async with connection.transaction():
+        await connection.execute(
+            "UPDATE command SET next_at = %s WHERE command_id IN (SELECT command_id FROM command WHERE state = 'sent'"
+            " ORDER BY 1 FOR UPDATE)",
+            [now],
+        )
+        cursor = await connection.execute("UPDATE desired SET sent_version = NULL WHERE sent_version IS NOT NULL")
     return cursor.rowcount
 
 
@@ -237,6 +254,41 @@ async def unsent(connection: Connection, now: datetime, limit: int) -> list[Unse
         return await cursor.fetchall()
 
 
+async def outgrow(connection: Connection, now: datetime) -> int:
+    """Raise the version above what a device says that it keeps, as it leaves alone what is older; how many.
+
+    Its memory is of later than ours: a backup was restored. Once a minute at most, whatever it says.
+    """
+    cursor = await connection.execute(
+        "UPDATE desired d SET version = d.reported_version + 1, outgrown_version = d.reported_version,"
+        " outgrown_at = %(now)s, reported_error = NULL FROM (SELECT device_id FROM desired"
+        " WHERE reported_version > version"
+        " AND coalesce(outgrown_at <= %(now)s - make_interval(secs => %(pause)s), true)"
+        " ORDER BY 1 LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS mine WHERE d.device_id = mine.device_id",
+        {"now": now, "pause": OLDER_S, "limit": OUTGROWN_MAX},
+    )
+    return cursor.rowcount
+
+
+async def left(connection: Connection, limit: int) -> list[Left]:
+    """Topics behind which no device stands any more, and of which the broker may keep something."""
+    async with connection.cursor(row_factory=class_row(Left)) as cursor:
+        await cursor.execute(
+            "SELECT desired_left_id, municipality, device FROM desired_left WHERE cleared_at IS NULL"
+            " ORDER BY 1 LIMIT %s",
+            [limit],
+        )
+        return await cursor.fetchall()
+
+
+async def cleared(connection: Connection, rows: Sequence[Left], now: datetime) -> None:
+    """The broker keeps nothing there any more."""
+    await connection.execute(
+        "UPDATE desired_left SET cleared_at = %s WHERE desired_left_id = ANY (%s)",
+        [now, [row.desired_left_id for row in rows]],
+    )
+
+
 async def told(connection: Connection, rows: Sequence[Unsent], now: datetime) -> None:
     """The broker keeps these for their devices."""
     if not rows:
@@ -260,7 +312,7 @@ async def documents(connection: Connection, numbers: Sequence[int]) -> dict[int,
 async def take_said(connection: Connection, said: Sequence[Said], online: Sequence[int], now: datetime) -> None:
     """Take what devices answer, in ingest's transaction; what is no answer to ours is left alone.
 
-    ``online``: devices that are there again; what they could not be told is due at once. Nothing is prepared here, for
+    ``online``: devices that are there again; what they have not answered is due at once. Nothing is prepared here, for
     the reason that ``connect`` gives.
     """
     results: dict[tuple[UUID, int], _Result] = {}
@@ -272,7 +324,7 @@ async def take_said(connection: Connection, said: Sequence[Said], online: Sequen
                 results.setdefault((result.id, one.device_id), result)  # the first counts
             elif one.channel == Channel.REPORTED:
                 report = msgspec.json.decode(one.body, type=_Reported)
-                if 0 <= report.version <= VERSION_MAX and 0 <= (report.wanted or 0) <= VERSION_MAX:
+                if 0 <= report.version < VERSION_MAX and 0 <= (report.wanted or 0) <= VERSION_MAX:
                     reports[one.device_id] = report  # the last counts
         except msgspec.DecodeError:
             continue
@@ -283,8 +335,8 @@ async def take_said(connection: Connection, said: Sequence[Said], online: Sequen
     if online:
         await connection.execute(
             "UPDATE command SET next_at = %(now)s WHERE command_id IN (SELECT command_id FROM command"
-            " WHERE device_id = ANY (%(devices)s) AND settled_at IS NULL AND state = 'requested' AND attempts > 0"
-            " ORDER BY 1 FOR UPDATE)",
+            " WHERE device_id = ANY (%(devices)s) AND settled_at IS NULL AND state IN ('requested', 'sent')"
+            " AND attempts > 0 ORDER BY 1 FOR UPDATE)",
             {"now": now, "devices": list(online)},
             prepare=False,
         )

@@ -11,7 +11,8 @@ from simulators.physics.health import Health, merged
 from simulators.physics.lamp import LUX_MAX, LUX_PER_W_PER_M2, VOLTAGES, LampModel, between
 from simulators.physics.lighting import HOUR_MS, Lamps
 from simulators.physics.mains import areas, grid_voltage_v
-from simulators.physics.supply import CONTACTOR_OPEN, STUCK, Supply, contactors
+from simulators.physics.supply import CONTACTOR_OPEN, STUCK, Supply
+from simulators.physics.told import Told
 from simulators.physics.traces import traces
 from simulators.physics.wander import identities, trait
 from simulators.physics.weather import Weather
@@ -66,10 +67,14 @@ class CabinetModel:
         self._prepared = -1
         self.effects = Effects({})
 
+    @property
+    def told(self) -> Told:
+        """What their contactors were told."""
+        return self._model.told_contactors
+
     def prepare(self, start_ms: int, effects: Effects) -> None:
         """See ``frame.Model``."""
         self.start_ms, self.effects = start_ms, effects
-        self._closed = contactors(self._seed, self.assets, start_ms)
         self._prepare()
 
     def at(self, rows: Rows, ts_ms: Ints) -> Columns:
@@ -116,11 +121,11 @@ class CabinetModel:
             self._prepare()
 
     def _prepare(self) -> None:
-        self._prepared = self._model.version
+        self._prepared, self._contactors = self._model.version, self._model.contactors
         grid = self.start_ms + np.arange(GRID + 1, dtype=np.int64) * GRID_MS
         behind = self._on_unmetered()
         bank = self._others.bank
-        self._others.prepare(self.start_ms, behind, Supply(self._closed, bank.circuit, bank.switched, behind))
+        self._others.prepare(self.start_ms, behind, Supply(self._contactors, bank.circuit, bank.switched, behind))
         volts = grid_voltage_v(self._seed, self._areas[:, None, None], grid, np.arange(1, 4)[:, None])
         self._volts = volts.reshape(-1, GRID + 1)
         n = len(self.assets)
@@ -202,7 +207,7 @@ class CabinetModel:
         return watts, vars_
 
     def _contactor(self, rows: Rows, ts_ms: Ints) -> Mask:
-        closed = self._closed.lit(rows, ts_ms) | ~self._switched[rows]
+        closed = self._contactors.closed(rows, ts_ms) | ~self._switched[rows]
         for cause in STUCK:
             closed = closed | (self._size(cause, rows, ts_ms) > 0)
         for cause in ("feeder_outage", "circuit_unlit"):

@@ -72,6 +72,10 @@ class LampModel:
         self._gear_at: dict[int, Floats] = {}
         clocks = {installed.asset.key: device.clock for device in region.devices for installed in device.installed}
         self.told.clockless = frozenset(n for n, asset in enumerate(self.assets) if not clocks[asset.key])
+        # Lamps on switched feeders hang on what the contactors of their cabinets were told.
+        self.told_contactors = Told(
+            frozenset(n for n, one in enumerate(self.cabinets) if not clocks.get(one.key, True))
+        )
         self.version = 0
         self.effects = Effects({})
 
@@ -83,8 +87,8 @@ class LampModel:
     def prepare(self, start_ms: int, effects: Effects) -> None:
         """See ``frame.Model``."""
         bank = self.lamps.bank
-        closed = contactors(self._seed, self.cabinets, start_ms)
-        self.lamps.prepare(start_ms, effects, Supply(closed, bank.circuit, bank.switched, effects))
+        self.contactors = contactors(self._seed, self.cabinets, start_ms, self.told_contactors)
+        self.lamps.prepare(start_ms, effects, Supply(self.contactors, bank.circuit, bank.switched, effects))
         self.version += 1
         self.effects = effects
         grid = start_ms + np.arange(GRID + 1, dtype=np.int64) * GRID_MS

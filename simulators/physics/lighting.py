@@ -103,7 +103,7 @@ class Lamps:
         program = Program(start_ms, nights, self.bank.program, self.bank.part_night)
         told = self.told.now()
         by_clock = [*program.events(), *told.events(start_ms)]
-        events = [*by_clock, *supply.events(), *_fault_events(effects), *_drifted(by_clock, effects)]
+        events = [*by_clock, *supply.events(start_ms), *_fault_events(effects), *_drifted(by_clock, effects)]
         self.line = Timeline.of(len(self.bank), start_ms, start_ms + DAY_MS, events)
         self._switch(program, supply, effects, told)
         self._sum_energy()

@@ -1,6 +1,7 @@
-"""What lamps were told: programs on board, and levels by people's order; kept with their times, so a day can be redone.
+"""What lamps and contactors were told: programs on board, and people's orders; kept with their times.
 
-Without anything told, nothing here has an effect: lamps follow the program they came with (``physics.program``).
+So a day can be redone. Without anything told nothing here has an effect: lamps follow the program they came with
+(``physics.program``), contactors their photocells.
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class _Document:
 
 @dataclass
 class Told:
-    """What the lamps of one model were told, by row; times are true ones, as the lamps' models have them."""
+    """What lamps, or contactors, were told, by row; times are true ones, as the lamps' models have them."""
 
     clockless: frozenset[int] = frozenset()
     """Rows of lamps that cannot tell the time: a program on board means nothing to them."""
@@ -57,6 +58,11 @@ class Told:
     _courses: dict[tuple[int, int], tuple[Ints, Floats]] = field(
         default_factory=dict[tuple[int, int], tuple[Ints, Floats]]
     )
+
+    @property
+    def any(self) -> bool:
+        """Whether anything was told that may hold."""
+        return bool(self._orders or self._programs)
 
     def program(self, row: int, document: Mapping[str, Any] | None, from_ms: int) -> None:
         """From now on this document holds; None is the program that the lamp came with."""
@@ -117,7 +123,7 @@ class Told:
 
         ``ahead_ms`` is how far a clock is ahead, ``lost`` whether it is refused; then ``dark``, the photocell, decides.
         """
-        if not self._orders and not self._programs:
+        if not self.any:
             return level, reason
         level, reason = level.copy(), reason.copy()
         by_itself = reason >= PROGRAM

@@ -2,7 +2,8 @@
 
 The devices are the simulated fleet over real MQTT, each with its ring. The oracle is on their side: whatever an
 ``ack`` named must be in the database, once. Faults befall cabinets and stops meanwhile; their alerts are held against
-those that the committed readings give when they are judged once more.
+those that the committed readings give when they are judged once more. People order light (``orders``), which lamps of a
+client of its own follow (``obeying``): each command must be done once, and each lamp keep the newest version.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ from simulators.fleet import Fleet
 from simulators.physics.frame import Fault
 from simulators.region import Region, region
 from simulators.ring import Resend
+from stack.bench import orders
+from stack.bench.obeying import Lamps
 from stack.bench.processes import ingest_process, metric, open_files_for, stop, wait_until
 from stack.bench.recount import recount
 from stack.broker import Broker
@@ -50,6 +53,18 @@ SETTLE_LOOK_S = 0.1
 WATCH_S = 0.02
 FOUND_AFTER_S = 35.0
 """Most of these rules wait for 30 s."""
+MUST_BE_NONE = (
+    *(
+        "acknowledged_lost",
+        "duplicates",
+        "lost",
+        "alerts_lost",
+        "alerts_doubled",
+        "commands_lost",
+        "commands_applied_twice",
+    ),
+    *("levels_wrong", "desired_lost", "desired_not_retained"),
+)
 TARGETS = ("broker", "ingest", "database")
 
 
@@ -152,9 +167,10 @@ async def _measure(
     rng = random.Random(seed)  # noqa: S311  # a reproducible order of kills
     invented = region(seed, DEVICES)
     migrate(servers.database.url())
-    towns = {town.name: town.title for town in invented.municipalities}
+    towns = {town.name: town.title for town in invented.municipalities} | orders.towns()
+    listening = orders.devices()
     with psycopg.connect(servers.database.url(), autocommit=True) as connection:
-        register(connection, towns, [new_device(device) for device in invented.devices], datetime.now(UTC))
+        register(connection, towns, [*map(new_device, invented.devices), *listening], datetime.now(UTC))
     servers.start_ingest()
     await asyncio.to_thread(wait_until, lambda: metric(servers.metrics_port, "kraj_ingest_broker_up") == 1, "ingest")
     link = Link(host="127.0.0.1", port=servers.broker.port, backoff_longest_s=2.0, connect_spread_s=1.0)
@@ -171,6 +187,9 @@ async def _measure(
     halt, calm = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(fleet.run(halt))
     disturbing = asyncio.create_task(_disturb(fleet, rng, calm))
+    lamps = Lamps([(device.municipality, device.name) for device in listening], servers.broker.port)
+    obeying = asyncio.create_task(lamps.run())
+    asking = asyncio.create_task(orders.ask(servers.database.url(), random.Random(seed), calm))  # noqa: S311
     watch = Watch(servers)
     watch.start()
     await asyncio.sleep(WARM_UP_S)
@@ -185,16 +204,23 @@ async def _measure(
     await asyncio.sleep(max(WARM_UP_S, started + seconds - time.monotonic()))
     calm.set()
     await disturbing
-    say("no more kills: the devices deliver what they still hold")
+    asked = await asking
+    say("no more kills: the devices deliver what they still hold, and lamps hear what they have not heard")
     fleet.hush()
     for _ in range(int(SETTLE_S_MAX / SETTLE_LOOK_S)):
         if not fleet.counts().pending:
             break
         await asyncio.sleep(SETTLE_LOOK_S)
+    settling_s = await orders.settle(servers.database.url())
+    retained = await lamps.retained()
     halt.set()
     await running
+    obeying.cancel()
     watch.end()
-    return await asyncio.to_thread(_verdict, servers, fleet, say)
+    with psycopg.connect(servers.database.url()) as connection:
+        told = orders.verdict(connection, asked, lamps, retained)
+    found = await asyncio.to_thread(_verdict, servers, fleet, say)
+    return found | told | {"orders_settling_s": round(settling_s, 1)}
 
 
 def _faults(invented: Region, seed: int, seconds: float) -> list[Fault]:

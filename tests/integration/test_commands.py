@@ -63,6 +63,8 @@ class Lamps:
 
     def _take(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         _, _, device, channel = message.topic.split("/")
+        if not message.payload:  # the broker is to forget what it kept
+            return
         document = json.loads(message.payload)
         self.heard.append((device, channel, document, message.retain))
         if channel == "desired":
@@ -160,9 +162,17 @@ def test_what_a_lamp_is_to_keep_is_retained_for_it_and_its_report_is_noted(site:
         lamps.say(names[0], "reported", {"version": 1, "ok": False, "error": "no memory", "wanted": 2})
         failed = "SELECT reported_error FROM desired JOIN device USING (device_id) WHERE name = 'lamp-0'"
         wait_until(lambda: query(site.url, failed) == ["no memory"], "the error is noted")
+        lamps.version = None
+        lamps.say(names[1], "reported", {"version": 9, "ok": True}, retain=True)
+        ahead = "SELECT version, reported_version, outgrown_version FROM desired"
+        wait_until(lambda: (10, 10, 9) in query(site.url, ahead), "who is ahead gets a version above its own")
+        with psycopg.connect(site.url) as connection:
+            connection.execute("UPDATE device SET state = 'decommissioned' WHERE name = %s", [names[2]])
+        wait_until(lambda: None not in query(site.url, "SELECT cleared_at FROM desired_left"), "its topic is emptied")
     with Lamps(site.broker.port) as lamps:
-        wait_until(lambda: len(lamps.of("desired")) == 3, "the broker keeps them")
-        assert all(retained and document["version"] == 2 for _, document, retained in lamps.of("desired"))
+        wait_until(lambda: len(lamps.of("desired")) == 2, "the broker keeps them")
+        kept = {(device, document["version"], retained) for device, document, retained in lamps.of("desired")}
+        assert kept == {(names[0], 2, True), (names[1], 10, True)}
 
 
 def test_a_command_lives_from_request_to_proof(site: Site) -> None:
@@ -281,6 +291,33 @@ def test_after_the_broker_has_forgotten_everything_lamps_are_told_again_what_the
         site.broker.start()
         wait_until(lambda: len(lamps.of("desired")) >= 2, "told again")
         wait_until(lambda: query(site.url, "SELECT sent_version FROM desired") == [1, 1], "and noted")
+
+
+def test_an_ingest_that_dies_as_it_meets_an_empty_broker_leaves_the_next_one_to_tell_lamps_again(site: Site) -> None:
+    site.lamps(2)
+    keep(site.url)
+    with site.ingest() as ingest, Lamps(site.broker.port):
+        ingest.ready()
+        wait_until(lambda: query(site.url, "SELECT reported_version FROM desired") == [1, 1], "reported")
+    with site.ingest() as ingest, Lamps(site.broker.port) as lamps:
+        ingest.ready()
+        order(site.url, 100)
+        in_state(site.url, "accepted", "accepted")
+        assert all(retained for _, _, retained in lamps.of("desired")), "the broker has kept them: nothing is told anew"
+    site.broker.kill()
+    site.broker.start()
+    # What is left of one that was killed between its session at the broker and its first word to the database.
+    dying = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="slot_0", protocol=mqtt.MQTTv5)
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = SESSION_S
+    dying.connect("127.0.0.1", site.broker.port, clean_start=False, properties=properties)
+    dying.loop_start()
+    wait_until(dying.is_connected, "it has a session")
+    dying.disconnect()
+    dying.loop_stop()
+    with site.ingest() as ingest, Lamps(site.broker.port) as lamps:
+        ingest.ready()
+        wait_until(lambda: len(lamps.of("desired")) == 2, "told again")
 
 
 def test_a_suspended_device_is_told_nothing_until_it_may_be_again(site: Site) -> None:

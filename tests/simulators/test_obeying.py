@@ -13,13 +13,15 @@ from rules.dimming import desired
 from simulators.device import Link
 from simulators.fleet import Fleet, wall_clock_ms
 from simulators.pace import Pace
-from simulators.region import region
+from simulators.region import Region, region
 from simulators.world import World
 from tests.simulators.rig import Broker, Platform, retained, until
 from tests.simulators.test_fleet import alive
 
 HOUR_MS = 3_600_000
 BUILT = region(5, 8, clockless_share=0.0)
+VILLAGE = region(1, 32, clockless_share=0.0)
+"""One of its cabinets cuts its feeder by day."""
 NOON = datetime(2026, 11, 4, 12, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 4, 23, 20, tzinfo=UTC)
 
@@ -32,8 +34,17 @@ def document(*steps: tuple[str, int], floor: int = 0) -> dict[str, Any]:
 class Lamp:
     """A fleet at a moment, and one of its lamps on a permanent feeder, as the platform sees it."""
 
-    def __init__(self, broker: Broker, platform: Platform, at: datetime, *, clock: bool = True) -> None:
-        built = BUILT if clock else region(5, 8, clockless_share=1.0)
+    def __init__(
+        self,
+        broker: Broker,
+        platform: Platform,
+        at: datetime,
+        *,
+        clock: bool = True,
+        built: Region = BUILT,
+        kind: str = "lamp",
+    ) -> None:
+        built = built if clock else region(5, 8, clockless_share=1.0)
         off_ms = int(at.timestamp() * 1000) - wall_clock_ms()
         self.pace = Pace.of(lambda: wall_clock_ms() + off_ms)
         link = Link(host="127.0.0.1", port=broker.port, connect_spread_s=0, backoff_first_s=0.05, backoff_longest_s=0.1)
@@ -42,12 +53,12 @@ class Lamp:
         self.device = next(
             d
             for d in built.devices
-            if d.installed[0].asset.kind == "lamp"
-            and not d.installed[0].asset.number("feeder_switched")
+            if d.installed[0].asset.kind == kind
+            and bool(d.installed[0].asset.number("feeder_switched")) == (kind == "cabinet")
             and not d.installed[0].asset.number("report_interval_s")
         )
         self.prefix = f"kraj/{self.device.municipality}/{self.device.name}"
-        self.model = world.models["lamp"]
+        self.model = world.models[kind]
         self.row = [a.key for a in self.model.assets].index(self.device.installed[0].asset.key)
         self._platform = platform
 
@@ -79,6 +90,11 @@ class Lamp:
         words = self.model.kind.by_name["level_reason"].states
         return float(found["level_commanded_pct"][0]), words[int(found["level_reason"][0])]
 
+    def closed(self) -> bool:
+        """Whether the contactor is, now."""
+        found = self.model.at(np.array([self.row]), np.array([self.pace.now_ms()]))
+        return bool(found["contactor_closed"][0])
+
     def due(self) -> list[int]:
         """When it reports on this day, as planned last."""
         duty = self.fleet.duty
@@ -98,7 +114,7 @@ class Lamp:
 def nothing_retained(broker: Broker, platform: Platform) -> Iterator[None]:
     """Tests share a broker and the names of devices."""
     yield
-    for device in BUILT.devices:
+    for device in (*BUILT.devices, *VILLAGE.devices):
         for channel in ("desired", "reported"):
             topic = f"kraj/{device.municipality}/{device.name}/{channel}"
             platform.publish(topic, b"", retain=True)
@@ -235,3 +251,19 @@ async def test_a_lamp_without_a_clock_is_bright_by_night_and_orders_live_as_long
         lamp.tell("command", lamp.order("y", 50), expiry_s=600)
         assert (await lamp.answer("y"))["ok"]
         await lamp.until_light(50, "manual")
+
+
+async def test_a_contactor_keeps_a_program_and_closes_for_an_order_as_lamps_do(
+    broker: Broker, platform: Platform
+) -> None:
+    lamp = Lamp(broker, platform, NOON, built=VILLAGE, kind="cabinet")
+    async with alive(lamp.fleet):
+        await until(lambda: lamp.fleet.counts().connected == len(VILLAGE.devices), "connected")
+        lamp.tell("desired", {"version": 1, "programs": {"0": document(("22:00", 40), floor=40)}})
+        assert await lamp.reported(version=1) == {"version": 1, "ok": True}
+        assert not lamp.closed()
+        lamp.tell("command", lamp.order("c", 100, minutes=5))
+        assert await lamp.answer("c") == {"id": "c", "ok": True}
+        await until(lamp.closed, "the contactor closes by day")
+        lamp.tell("command", {"id": "d", "do": "release", "channel": 0, "reason": "manual"})
+        await until(lambda: not lamp.closed(), "and opens again")

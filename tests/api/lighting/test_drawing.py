@@ -10,7 +10,7 @@ import pytest
 from api.lighting import drawing, preview, reference, shown
 from api.texts import catalogues
 from kraj import dimming
-from rules.dimming import Document, night
+from rules.dimming import MIDDLE, Document, night
 from rules.dimming import desired as compile_program
 
 ROOT = Path(__file__).parents[3]
@@ -24,6 +24,7 @@ def compiled(place: tuple[float, float] = OLSINKA, evening: date = reference.EVE
 
 def test_the_committed_picture_is_what_the_code_draws() -> None:
     assert (ROOT / reference.PATH).read_text("utf-8") == reference.picture(), "run: kraj reference"
+    assert (ROOT / reference.SAVINGS).read_text("utf-8") == reference.savings(), "run: kraj reference"
 
 
 def test_the_command_writes_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +32,7 @@ def test_the_command_writes_the_picture(tmp_path: Path, monkeypatch: pytest.Monk
     reference.PATH.parent.mkdir(parents=True)
     reference.main()
     assert reference.PATH.read_text("utf-8") == reference.picture()
+    assert reference.SAVINGS.read_text("utf-8") == reference.savings()
 
 
 def test_the_picture_tells_its_title_and_a_description() -> None:
@@ -84,7 +86,27 @@ def test_lamps_without_a_rated_power_are_counted_apart() -> None:
         preview.LampRow(asset_id=n, latitude=None, longitude=None, metadata={"power_rated_w": watts})
         for n, watts in enumerate((40, None, "?", 60.0))
     ]
-    watts, unrated = preview.power_w(rows)
-    assert (unrated, watts.shape, watts[100]) == (2, (101,), pytest.approx(100))
+    watts, unrated, measured = preview.power_w(rows)
+    assert (unrated, measured, watts.shape, watts[100]) == (2, 0, (101,), pytest.approx(100))
     assert (watts[1:] >= watts[:-1]).all()
-    assert preview.place(rows, None) == preview.MIDDLE
+    assert preview.place(rows, None) == MIDDLE
+
+
+def test_a_preview_takes_the_curve_that_was_learnt_of_a_lamp_and_says_so() -> None:
+    def lamp(rated: float, learnt: float | None) -> preview.LampRow:
+        gains = (None, None) if learnt is None else (0.1, -0.2)
+        return preview.LampRow(
+            asset_id=1, latitude=None, longitude=None, metadata={"power_rated_w": rated},
+            gain_low=gains[0], gain_full=gains[1], learnt_w=learnt,
+        )  # fmt: skip
+
+    evening = reference.EVENING
+    for lamps, watts, measured, said in (
+        ([lamp(40, 40)], 32, 1, "from measured curves."),
+        ([lamp(40, None)], 40, 0, "from rated power."),
+        ([lamp(40, 60)], 40, 0, "from rated power."),  # it was replaced: what was learnt is of another lamp
+        ([lamp(40, 40), lamp(100, None)], 132, 1, "from measured curves (1 lamps of 2), the others from rated power."),
+    ):
+        found = preview.made(compiled(), evening, lamps)
+        assert (preview.power_w(lamps)[0][100], found.measured) == (pytest.approx(watts), measured)
+        assert shown.described(found, catalogues()["en"]).endswith(said)

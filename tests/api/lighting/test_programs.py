@@ -1,5 +1,6 @@
 """Programs and segments: kept above the class, handed out in steps, shown as a night before anybody sees it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -7,7 +8,9 @@ import psycopg
 import pytest
 
 from api.lighting import bodies, examples
+from ingest.recompile import recompile
 from kraj.store import dimming
+from rules.dimming import YEARS_AHEAD
 from tests.api.conftest import NOW, Region
 from tests.api.lighting.conftest import PROGRAM, Signed, light, program
 
@@ -154,6 +157,41 @@ async def test_a_lamp_with_a_new_controller_gets_the_program_of_its_segment(
     assert (await client.get("/v1/lighting/desired/spare")).json()["programs"]
 
 
+async def test_programs_are_compiled_anew_each_year_and_when_lamps_have_moved_and_go_out_in_steps(
+    street: Region, client: httpx.AsyncClient, database_role_url: Any
+) -> None:
+    made = await program(client)
+    await light(client, program_id=made["program_id"], share_pct=100, **LIT)
+    newest = "SELECT document FROM lamp_program ORDER BY lamp_program_id DESC LIMIT 1"
+    rollouts = "SELECT count(*), count(*) FILTER (WHERE state = 'running' AND stage = 1) FROM rollout"
+    ingest = await psycopg.AsyncConnection[Any].connect(database_role_url("kraj_ingest"), autocommit=True)
+    async with ingest:
+
+        async def recompiled(at: datetime) -> int:
+            found = await recompile(ingest, at)
+            for _ in range(3):  # lamps take it; the share, then the rest
+                await dimming.step_rollouts(ingest, at)
+                street.connection.execute("UPDATE desired SET reported_version = version")
+            return found
+
+        assert await recompiled(NOW) == 0, "its rollout goes on"
+        assert await recompiled(NOW) == 0, "it is as it was"
+        year = NOW.replace(year=NOW.year + 1)
+        assert await recompile(ingest, year) == 1
+        assert street.connection.execute(rollouts).fetchone() == (2, 1), "some lamps first"
+        row = street.connection.execute(newest).fetchone()
+        assert row is not None
+        assert datetime.fromtimestamp(row[0]["zone"][-1][0], UTC).year == year.year + YEARS_AHEAD
+        assert await recompile(ingest, year + timedelta(days=2)) == 0, "a rollout that goes on is left alone"
+        await recompiled(year)
+        assert (await client.get("/v1/lighting/segments/1")).json()["applied"] == 20
+        street.connection.execute("UPDATE asset SET latitude = 49.9 WHERE metadata->>'cabinet' = 'R1'")
+        assert await recompile(ingest, year + timedelta(hours=1)) == 0, "once a day"
+        assert await recompile(ingest, year + timedelta(days=2)) == 1
+        found = (await client.get("/v1/lighting/segments/1")).json()
+        assert (found["who"], found["program"]) == ("kraj", "Noc")
+
+
 async def test_a_program_below_its_class_is_refused_for_the_segment(street: Region, client: httpx.AsyncClient) -> None:
     made = await program(client)
     answer = await light(client, program_id=made["program_id"], designed_class="M3", permitted_class="M4")
@@ -201,15 +239,38 @@ async def test_classes_that_do_not_go_together_are_refused(
     assert (answer.status_code, answer.json()["type"]) == (400, "/problems/class_wrong")
 
 
-async def test_a_lamp_of_another_segment_is_not_given_two_programs(street: Region, client: httpx.AsyncClient) -> None:
-    made = await program(client)
-    await light(client, program_id=made["program_id"], **LIT)
-    street.connection.execute(
-        "INSERT INTO asset_group (municipality_id, name, kind) VALUES (1, 'Jiná', 'segment');"
-        "INSERT INTO asset_group_member SELECT 2, asset_id FROM asset WHERE label = 'N-1'"
+async def test_a_lamp_is_in_one_segment_at_most_however_it_would_come_into_a_second(
+    street: Region, client: httpx.AsyncClient
+) -> None:
+    (lamp,) = street.connection.execute("SELECT asset_id FROM asset WHERE label = 'N-1'").fetchone() or (0,)
+    group = {"municipality": "olsinka", "name": "Jiná"}
+    attempts = [
+        await client.post("/v1/groups?lang=en", json={**group, "kind": "segment", "assets": [lamp]}),
+        await client.post("/v1/groups?lang=en", json={**group, "kind": "segment", "where": {"feeder": "F1"}}),
+    ]
+    made = (await client.post("/v1/groups", json={**group, "kind": "segment"})).json()["group_id"]
+    attempts.append(await client.post(f"/v1/groups/{made}/assets?lang=en", json={"add": [lamp]}))
+    zone = (await client.post("/v1/groups", json={**group, "name": "Zóna", "assets": [lamp]})).json()["group_id"]
+    attempts.append(
+        await client.patch(f"/v1/groups/{zone}?lang=en", json={"kind": "segment"}, headers={"if-match": "*"})
     )
-    answer = await client.patch("/v1/lighting/segments/2", json={"reason": "x", **LIT}, headers={"if-match": '"0"'})
-    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/segment_overlap")
+    for answer in attempts:
+        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/segment_overlap")
+        assert answer.json()["detail"].endswith("is in segment Nádražní already.")
+        assert "N-1" in answer.json()["detail"]
+    assert (await client.post("/v1/groups/1/assets", json={"remove": [lamp]})).status_code == 200
+    assert (await client.patch(f"/v1/groups/{zone}", json={"kind": "segment"}, headers={"if-match": "*"})).is_success
+
+
+async def test_the_database_itself_keeps_a_lamp_out_of_a_second_segment(street: Region) -> None:
+    street.connection.execute(
+        "INSERT INTO asset_group (municipality_id, name, kind) VALUES (1, 'Jiná', 'segment'), (1, 'Zóna', 'zone')"
+    )
+    put = "INSERT INTO asset_group_member (group_id, asset_id) SELECT %s, asset_id FROM asset WHERE label = 'N-1'"
+    street.connection.execute(put, [3])
+    for statement, given in ((put, [2]), ("UPDATE asset_group SET kind = 'segment' WHERE group_id = %s", [3])):
+        with pytest.raises(psycopg.errors.UniqueViolation, match="asset_group_member_segment"):
+            street.connection.execute(statement.encode(), given)
 
 
 async def test_a_segment_that_reaches_into_another_town_needs_its_grant(street: Region, as_person: Signed) -> None:
@@ -240,6 +301,12 @@ async def test_a_preview_shows_the_night_and_what_it_takes(street: Region, clien
     lit_h = sum(level > 0 for level in night["levels_pct"]) / 60
     assert night["kwh_undimmed"] == pytest.approx(20 * 0.04 * lit_h, rel=0.01)
     assert 0.5 * night["kwh_undimmed"] < night["kwh"] < 0.8 * night["kwh_undimmed"]
+    street.connection.execute(
+        "INSERT INTO lamp_curve SELECT asset_id, 0.1, 0.1, 50, 40, now() FROM asset WHERE metadata->>'feeder' = 'F1'"
+    )
+    seen = (await client.post("/v1/dimming/preview", json=body)).json()
+    assert (night["measured"], seen["measured"]) == (0, 10)
+    assert seen["kwh_undimmed"] == pytest.approx(1.05 * night["kwh_undimmed"], rel=0.001), "half of them take 10 % more"
     picture = await client.post("/v1/dimming/preview", json=body, headers={"accept": "image/svg+xml"})
     assert picture.headers["content-type"].startswith("image/svg+xml")
     assert "<title" in picture.text

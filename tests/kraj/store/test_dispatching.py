@@ -10,6 +10,7 @@ import pytest
 from kraj.commands import CommandState
 from kraj.store import dispatching
 from kraj.store.dispatching import AGAIN_S, AGAIN_S_MAX, Said
+from kraj.store.queries import lighting
 from rules.commanding import Happening, after, before
 from tests.kraj.store.desk import Desk
 from tests.kraj.store.samples import AT, AT_MS, of_kind
@@ -154,6 +155,43 @@ async def test_a_device_that_reports_an_older_version_is_told_again_ever_more_ra
     assert await dispatching.unsent(desk.connection, now + 24 * 3600 * S, 10) == []
 
 
+async def test_a_device_ahead_of_what_is_desired_gets_a_version_above_its_own_once_a_minute_at_most(
+    desk: Desk,
+) -> None:
+    keep(desk)
+    await dispatching.told(desk.connection, await dispatching.unsent(desk.connection, AT, 10), AT)
+    report = said(1, "reported", version=12, ok=False, error="older: version 12 is applied", wanted=7)
+    await dispatching.take_said(desk.connection, [report], [], AT + S)
+    assert await dispatching.outgrow(desk.connection, AT + S) == 1
+    found = (await lighting.desired(desk.connection, device="lamp-1"))[0]
+    assert (found.version, found.outgrown_version, found.reported_error, found.spread) == (13, 12, None, "ahead")
+    rows = await dispatching.unsent(desk.connection, AT + S, 10)
+    assert [row.version for row in rows] == [13], "it goes out again"
+    await dispatching.told(desk.connection, rows, AT + S)
+    await dispatching.take_said(desk.connection, [said(1, "reported", version=14, ok=True)], [], AT + 2 * S)
+    assert await dispatching.outgrow(desk.connection, AT + 60 * S) == 0, "who always says more is not run after"
+    assert await dispatching.outgrow(desk.connection, AT + 61 * S) == 1
+    await dispatching.take_said(desk.connection, [said(1, "reported", version=15, ok=True)], [], AT + 62 * S)
+    assert (await lighting.desired(desk.connection, device="lamp-1"))[0].spread == "applied"
+    assert await dispatching.outgrow(desk.connection, AT + 3600 * S) == 0
+
+
+@pytest.mark.parametrize("step", ["state = 'decommissioned'", "municipality_id = 2"])
+async def test_what_the_broker_keeps_for_a_device_that_is_gone_or_moved_is_to_be_cleared_once(
+    desk: Desk, step: str
+) -> None:
+    desk.owner.execute("INSERT INTO municipality (name, title) VALUES ('zlin', 'Zlín')")
+    keep(desk)
+    await dispatching.told(desk.connection, await dispatching.unsent(desk.connection, AT, 10), AT)
+    desk.owner.execute(f"UPDATE device SET {step} WHERE name IN ('lamp-1', 'lamp-2')".encode())
+    rows = await dispatching.left(desk.connection, 10)
+    assert [(row.municipality, row.device) for row in rows] == [("brno", "lamp-1")], "lamp-2 was never told anything"
+    await dispatching.cleared(desk.connection, rows, AT)
+    assert await dispatching.left(desk.connection, 10) == []
+    told = await dispatching.unsent(desk.connection, AT, 10)
+    assert [row.municipality for row in told] == (["zlin"] if "municipality" in step else [])
+
+
 async def test_an_error_about_an_older_version_says_nothing_of_the_newer(desk: Desk) -> None:
     keep(desk)
     reported = "SELECT reported_version, reported_error FROM desired"
@@ -172,5 +210,19 @@ async def test_what_the_broker_has_forgotten_is_told_again(desk: Desk) -> None:
     keep(desk)
     await dispatching.told(desk.connection, await dispatching.unsent(desk.connection, AT, 10), AT)
     assert await dispatching.unsent(desk.connection, AT, 10) == []
-    assert await dispatching.forget_sent(desk.connection) == 1
+    numbers = {
+        name: put(desk, state=name, attempts=1, next_at=AT + 80 * S) for name in ("requested", "sent", "accepted")
+    }
+    assert await dispatching.forget_sent(desk.connection, AT + S) == 1
     assert len(await dispatching.unsent(desk.connection, AT, 10)) == 1
+    due = await dispatching.claim(desk.connection, AT + S, 10)
+    assert [one.command_id for one in due] == [numbers["sent"]], "the first it never had, the last it needs no more"
+
+
+async def test_what_a_device_has_not_answered_is_due_when_it_comes_back(desk: Desk) -> None:
+    """The broker may have lost what it had for the device, and its session with it."""
+    wanted = {put(desk, state=name, attempts=1, next_at=AT + 80 * S) for name in ("requested", "sent")}
+    put(desk, state="accepted", attempts=1, next_at=AT + 80 * S)
+    put(desk, lamp=2, attempts=1, next_at=AT + 80 * S)
+    await dispatching.take_said(desk.connection, [], [1], AT + S)
+    assert {one.command_id for one in await dispatching.claim(desk.connection, AT + S, 10)} == wanted
