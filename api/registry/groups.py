@@ -121,7 +121,7 @@ def _add_members(router: APIRouter, service: Service) -> None:
 
     @router.post(
         "/groups/{group_id}/assets",
-        responses=responses(400, 401, 403, 404, 413, 415, 422) | parameters.example(shown.GROUP),
+        responses=responses(400, 401, 403, 404, 409, 413, 415, 422) | parameters.example(shown.GROUP),
         openapi_extra=exchange.documented(bodies.MembersBody, once_only=True),
         response_model=shown.Group,
     )

@@ -1,5 +1,7 @@
 """What is done to the registry, by API or form: each function is one piece of work inside the caller's transaction."""
 
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -156,13 +158,30 @@ async def add_group(connection: Connection, body: bodies.GroupBody) -> int:
     if body.assets:
         await change_members(connection, group_id, bodies.MembersBody(add=body.assets))
     if body.where:
-        await grouping.put_in_where(connection, group_id, body.where)
+        async with _one_segment(connection, group_id, attributes=body.where):
+            await grouping.put_in_where(connection, group_id, body.where)
     return group_id
+
+
+@asynccontextmanager
+async def _one_segment(
+    connection: Connection, group_id: int, assets: Sequence[int] = (), attributes: Mapping[str, Any] | None = None
+) -> AsyncGenerator[None]:
+    """What would put a lamp into a second segment is refused by the database, and by its name here."""
+    try:
+        async with connection.transaction():
+            yield
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != grouping.ONE_SEGMENT:
+            raise
+        label, other = await grouping.other_segment(connection, group_id, assets, attributes)
+        raise Problem("segment_overlap", 409, label=label, other=other) from error
 
 
 async def change_members(connection: Connection, group_id: int, body: bodies.MembersBody) -> None:
     """Assets in and out; one that is not the municipality's own is refused, and with it everything."""
-    others = await grouping.put_in(connection, group_id, body.add) if body.add else []
+    async with _one_segment(connection, group_id, body.add):
+        others = await grouping.put_in(connection, group_id, body.add) if body.add else []
     if others:
         raise Problem("asset", 404, name=others[0])
     if body.remove:
@@ -172,7 +191,9 @@ async def change_members(connection: Connection, group_id: int, body: bodies.Mem
 async def change_group(connection: Connection, group_id: int, body: bodies.GroupChange, version: int) -> None:
     """Another name or kind."""
     try:
-        if not await grouping.change(connection, group_id, version, name=body.name, kind=body.kind):
+        async with _one_segment(connection, group_id):
+            done = await grouping.change(connection, group_id, version, name=body.name, kind=body.kind)
+        if not done:
             raise changed()
     except psycopg.errors.UniqueViolation as error:
         raise Problem("taken", 409, name=body.name or "") from error
