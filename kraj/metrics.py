@@ -38,6 +38,20 @@ class Type(Enum):
         return self is not Type.REAL
 
 
+class Rollup(Enum):
+    """What becomes of a metric over a quarter of an hour, an hour or a day."""
+
+    MEAN = "mean"
+    """Weighted by the time for which each value held."""
+    INCREASE = "increase"
+    """By how much a counter went up: restarts and zeros are no work."""
+    SHARE = "share"
+    """The share of the known time in which it was true, 0 to 1."""
+    LAST = "last"
+    BITS = "bits"
+    """Every bit that was set at any time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Title:
     """A name for people, Czech first."""
@@ -56,6 +70,8 @@ class Metric:
     where ``deadband_pct`` of the last sent value is more, that counts.
     ``states`` are the wire words of a ``Type.STATE`` metric; their order is their stored code, so only append.
     ``bits`` name the bits of a ``Type.FLAGS`` metric from bit 0; only append here too.
+    ``rollup`` is what becomes of it over time where its type does not tell; with ``extremes`` the lowest and the
+    highest value are kept beside a mean.
     """
 
     name: str
@@ -69,6 +85,8 @@ class Metric:
     source: str = ""
     deadband_pct: float | None = None
     bits: tuple[str, ...] = ()
+    rollup: Rollup | None = None
+    extremes: bool = False
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -88,6 +106,27 @@ class Metric:
             raise ConfigurationError(f"metric {self.name!r}: a deadband is not negative")
         if self.deadband_pct is not None and not (self.deadband and 0 < self.deadband_pct < 100):
             raise ConfigurationError(f"metric {self.name!r}: deadband_pct is within 0 and 100 and needs a deadband")
+        if self.extremes and self.rolled is not Rollup.MEAN:
+            raise ConfigurationError(f"metric {self.name!r}: extremes belong to a mean")
+
+    @property
+    def rolled(self) -> Rollup:
+        """What becomes of it over time: by its type, where ``rollup`` does not say otherwise. Codes have no mean."""
+        if self.rollup is not None:
+            return self.rollup
+        if self.type is Type.INTEGER and self.unit is Unit.NONE:
+            return Rollup.LAST
+        return _ROLLED[self.type]
+
+
+_ROLLED = {
+    Type.REAL: Rollup.MEAN,
+    Type.INTEGER: Rollup.MEAN,
+    Type.COUNTER: Rollup.INCREASE,
+    Type.BOOLEAN: Rollup.SHARE,
+    Type.STATE: Rollup.LAST,
+    Type.FLAGS: Rollup.BITS,
+}
 
 
 def state(name: str, title: Title, states: tuple[str, ...], *, source: str) -> Metric:
@@ -164,3 +203,7 @@ class Kind:
     @property
     def latest_view(self) -> str:
         return f"seen_{self.latest_table}"
+
+    def rollup_table(self, step: str, *, group: bool = False) -> str:
+        """Of assets or of groups; ``step`` is 15m, 1h or 1d. What a principal may see of it is ``seen_`` before it."""
+        return f"rollup_group_{self.name}_{step}" if group else f"rollup_{self.name}_{step}"

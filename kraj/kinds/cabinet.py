@@ -20,6 +20,7 @@ def _phase(number: int) -> tuple[Metric, ...]:
             plausible=(207, 253),
             deadband=2,
             source=f"{source}Voltage; EN 50160",
+            extremes=True,
         ),
         Metric(
             f"{name}_current_a",
@@ -68,6 +69,7 @@ CABINET = Kind(
             deadband=20,
             deadband_pct=3,
             source="TALQ ElectricalMeter totalPower",
+            extremes=True,
         ),
         counter(
             "energy_wh",
@@ -88,6 +90,7 @@ CABINET = Kind(
             deadband=5,
             deadband_pct=10,
             source="TALQ CabinetMonitor leakageDetected",
+            extremes=True,
         ),
         Metric(
             "illuminance_lx",
@@ -107,6 +110,7 @@ CABINET = Kind(
             plausible=(-30, 70),
             deadband=2,
             source="TALQ TemperatureSensorFunction",
+            extremes=True,
         ),
         state(
             "local_switch",

@@ -1,6 +1,6 @@
 """The health of the device behind an asset, the same for every kind."""
 
-from kraj.metrics import Metric, Title, Type, state
+from kraj.metrics import Metric, Rollup, Title, Type, state
 from kraj.units import Unit
 
 HEALTH = (
@@ -28,6 +28,7 @@ HEALTH = (
         possible=(0, 2**31 - 1),
         type=Type.INTEGER,
         source="SNMP sysUpTime (RFC 3418)",
+        rollup=Rollup.LAST,
     ),
     state(
         "reset_cause",

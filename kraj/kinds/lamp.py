@@ -62,6 +62,7 @@ LAMP = Kind(
             deadband=2,
             deadband_pct=3,
             source="TALQ activePower; DiiA part 252",
+            extremes=True,
         ),
         counter("energy_wh", Unit.WATT_HOUR, Title(cs="Energie", en="Energy"), source="DiiA part 252 activeEnergy"),
         Metric(
@@ -72,6 +73,7 @@ LAMP = Kind(
             plausible=(207, 253),
             deadband=2,
             source="TALQ supplyVoltage; EN 50160",
+            extremes=True,
         ),
         Metric(
             "current_a",
@@ -99,6 +101,7 @@ LAMP = Kind(
             plausible=(-30, 85),
             deadband=2,
             source="DiiA part 253 ControlGearTemperature",
+            extremes=True,
         ),
         counter(
             "lamp_on_time_s",

@@ -57,6 +57,7 @@ def _phase_voltage(number: int, letter: str) -> Metric:
         plausible=(207, 253),
         deadband=2,
         source=f"SunSpec 103 PhVph{letter}; 701 VL{number}; EN 50160",
+        extremes=True,
     )
 
 
@@ -103,6 +104,7 @@ SOLAR = Kind(
             deadband=50,
             deadband_pct=3,
             source="SunSpec 103 W; 701 W; IEC 61724-1 P_out",
+            extremes=True,
         ),
         counter(
             "energy_wh",
@@ -149,6 +151,7 @@ SOLAR = Kind(
             plausible=(-30, 85),
             deadband=2,
             source="SunSpec 303 TmpBOM; IEC 61724-1 T_mod",
+            extremes=True,
         ),
         Metric(
             "inverter_temp_degc",
@@ -158,6 +161,7 @@ SOLAR = Kind(
             plausible=(-30, 85),
             deadband=2,
             source="SunSpec 103 TmpCab; 701 TmpCab",
+            extremes=True,
         ),
         Metric(
             "isolation_ohm",

@@ -36,6 +36,7 @@ PV = (
         deadband=5,
         deadband_pct=5,
         source="VE.Direct PPV; IEC 61724-1 P_A",
+        extremes=True,
     ),
     counter("pv_energy_wh", Unit.WATT_HOUR, Title(cs="Vyrobená energie", en="PV energy"), source="VE.Direct H19"),
 )
@@ -49,6 +50,7 @@ BATTERY = (
         plausible=(10, 60),
         deadband=0.1,
         source="VE.Direct V",
+        extremes=True,
     ),
     Metric(
         "battery_current_a",
@@ -68,6 +70,7 @@ BATTERY = (
         plausible=(-20, 55),
         deadband=1,
         source="VE.Direct T; TALQ BatteryManagementSystem",
+        extremes=True,
     ),
     Metric(
         "battery_soc_pct",
@@ -77,6 +80,7 @@ BATTERY = (
         plausible=(15, 100),
         deadband=1,
         source="VE.Direct SOC; TALQ BatteryManagementSystem",
+        extremes=True,
     ),
     Metric(
         "battery_soh_pct",
@@ -129,6 +133,7 @@ LOADS = (
         deadband=1,
         deadband_pct=10,
         source="VE.Direct IL times V",
+        extremes=True,
     ),
     _load("load_usb_power_w", Title(cs="Odběr větve USB", en="Load of the USB rail")),
     _load("load_network_power_w", Title(cs="Odběr větve sítě", en="Load of the network rail")),

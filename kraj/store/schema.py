@@ -52,6 +52,17 @@ def create_statements(kind: Kind, *, hypertable: bool) -> list[str]:
         # Half-empty pages: the row of an asset is rewritten in place again and again.
         f"CREATE TABLE {latest} (\n    {body},\n    PRIMARY KEY (asset_id)\n) WITH (fillfactor = 50)",
         f"GRANT SELECT, INSERT, UPDATE ON {latest} TO kraj_ingest",
+        *(_columnstore(reading) if hypertable else []),
+    ]
+
+
+def _columnstore(reading: str) -> list[str]:
+    """Chunks of a month ago become columns (TimescaleDB 2.18 or later; never run against a real one). What the unique
+    key holds must be told; ``batch_id``, so that looking for new batches opens no old ones."""
+    return [
+        f"ALTER TABLE {reading} SET (timescaledb.enable_columnstore, timescaledb.segmentby = 'asset_id',"
+        " timescaledb.orderby = 'ts DESC, seq DESC, batch_id')",
+        f"CALL add_columnstore_policy('{reading}', after => INTERVAL '30 days')",
     ]
 
 
