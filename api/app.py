@@ -26,20 +26,30 @@ from api.bounds import Bounds
 from api.database import Database
 from api.door import opening
 from api.door.keeper import Keeper, Memory
+from api.energy import pages as energy_pages
+from api.energy import routes as energy_routes
 from api.foreign import pages as foreign_pages
 from api.foreign import routes as foreign_routes
 from api.importing import pages as import_pages
 from api.importing import routes as import_routes
 from api.importing.work import Importer
+from api.lighting import ledger_pages as light_ledger_pages
 from api.lighting import ledger_routes as light_ledger
 from api.lighting import order_pages as light_order_pages
 from api.lighting import order_routes as light_orders
 from api.lighting import pages as light_pages
 from api.lighting import program_pages as light_program_pages
 from api.lighting import routes as light_routes
+from api.metering import import_routes as meter_imports
+from api.metering import pages as meter_pages
+from api.metering import point_routes
+from api.metering import routes as tariff_routes
 from api.notifications import contact_pages, contact_routes
 from api.orders import routes as order_routes
+from api.registry import mapping_pages
 from api.registry import pages as registry_pages
+from api.reports import pages as report_pages
+from api.reports.printing import Printer
 from api.rulebook import pages as rulebook_pages
 from api.rulebook import routes as rulebook_routes
 from api.rulebook import rule_pages
@@ -108,13 +118,25 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     app.include_router(foreign_pages.routes(site), include_in_schema=False)
     for kept in (rulebook_pages.routes(site), rule_pages.routes(site, trials), contact_pages.routes(site)):
         app.include_router(kept, include_in_schema=False)
+    app.include_router(energy_routes.routes(service))
+    app.include_router(energy_pages.routes(site, desk), include_in_schema=False)
+    app.include_router(report_pages.routes(site, Printer(service.texts)), include_in_schema=False)
     app.include_router(light_routes.routes(service))
     app.include_router(light_ledger.routes(service))
     app.include_router(light_orders.routes(service))
-    for lit in (light_program_pages, light_order_pages, light_pages):  # paths of words before those of numbers
+    for lit in (
+        light_program_pages,
+        light_order_pages,
+        light_ledger_pages,
+        light_pages,
+    ):  # paths of words before those of numbers
         app.include_router(lit.routes(site), include_in_schema=False)
+    for metered in (tariff_routes, point_routes, meter_imports):
+        app.include_router(metered.routes(service))
+    app.include_router(meter_pages.routes(site), include_in_schema=False)
     app.include_router(enrolment.routes(service, settings.authority_folder, wall))
-    app.include_router(registry_pages.routes(site), include_in_schema=False)
+    for registered in (registry_pages, mapping_pages):
+        app.include_router(registered.routes(site), include_in_schema=False)
     for made in (pages.routes(site, desk), alert_pages.routes(site, desk), pictures.routes(site, desk)):
         app.include_router(made, include_in_schema=False)
     app.mount("/static", static())

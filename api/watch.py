@@ -80,7 +80,7 @@ class Watch:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 for name, value in SECURITY_HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # a page that stands alone brings its own policy
                 headers.setdefault("cache-control", "no-store")
                 if self._secure:
                     headers["strict-transport-security"] = HSTS

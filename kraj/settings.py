@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     notify_database_url: SecretStr | None = Field(
         default=None, description="The same server for notifications, as kraj_notify; without it they use database_url."
     )
+    rollup_database_url: SecretStr | None = Field(
+        default=None, description="The same server for rollups, as kraj_rollup; without it they use database_url."
+    )
     mqtt_host: str = Field(
         default="127.0.0.1", description="Broker to connect to: a host, or the path of a Unix socket for ingest."
     )
@@ -73,6 +76,10 @@ class Settings(BaseSettings):
     authority_dir: Path | None = Field(
         default=None, description="Folder of the certificate authority; without it: authority in state_dir."
     )
+    archive_dir: Path | None = Field(
+        default=None,
+        description="Folder of archived readings, best on another disk; without it: archive in state_dir.",
+    )
     ingest_slot: Annotated[str, Field(pattern=r"^slot_[0-9]{1,4}$")] = Field(
         default="slot_0", description="The slot that this ingest serves: client id and database lock."
     )
@@ -92,6 +99,9 @@ class Settings(BaseSettings):
         default=True, description="Judge readings by the rules; off only to measure what that costs."
     )
     ingest_metrics_port: Port = Field(default=0, description="Port of ingest's /metrics on loopback; 0 is a free one.")
+    rollup_metrics_port: Port = Field(
+        default=0, description="Port of the rollups' /metrics on loopback; 0 is a free one."
+    )
     api_host: str = Field(
         default="127.0.0.1", description="Address of the API; beyond loopback only with an https public_url in front."
     )
@@ -113,6 +123,31 @@ class Settings(BaseSettings):
     )
     oidc_client_id: str | None = Field(default=None, description="What the issuer calls this installation.")
     oidc_client_secret_file: Path | None = Field(default=None, description="File with the secret that it gave to it.")
+    database_port: Port = Field(
+        default=0,
+        description="Port of loopback on which the embedded database listens besides its Unix socket, for Grafana on "
+        "this machine (5433 is usual); 0 is none.",
+    )
+    grafana_url: str | None = Field(default=None, description="Where Grafana is (https://grafana.example.cz).")
+    grafana_token_file: Path | None = Field(
+        default=None,
+        description="File with the token of a service account with the role Admin, of the region's organisation.",
+    )
+    grafana_user: str = Field(default="admin", description="Grafana's server administrator.")
+    grafana_password_file: Path | None = Field(
+        default=None, description="File with that administrator's password; organisations are made with it only."
+    )
+    grafana_database: str | None = Field(
+        default=None,
+        description="host:port by which Grafana reaches the database; without it: that of database_url, or loopback "
+        "with database_port.",
+    )
+    grafana_database_tls: Annotated[str, Field(pattern="^(disable|require|verify-ca|verify-full)$")] | None = Field(
+        default=None, description="TLS on the way there; without it: disable on loopback, elsewhere require."
+    )
+    grafana_prometheus_url: str | None = Field(
+        default=None, description="Where Grafana finds the Prometheus that reads /metrics; without it: no data source."
+    )
     clock_offset_s: float = Field(
         default=0.0, description="Seconds added to the wall clock by every process of a demo; 0 is the real time."
     )
@@ -123,6 +158,10 @@ class Settings(BaseSettings):
     @property
     def authority_folder(self) -> Path:
         return self.authority_dir or self.state_dir / "authority"
+
+    @property
+    def archive_folder(self) -> Path:
+        return self.archive_dir or self.state_dir / "archive"
 
     @classmethod
     def settings_customise_sources(

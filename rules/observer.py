@@ -8,7 +8,7 @@ import numpy as np
 
 from kraj.alerts import AlertChange, Scope, Severity, Step, SymptomChange
 from kraj.assets import DeviceStatus
-from kraj.readings import Readings
+from kraj.readings import Ints, Readings
 from rules.compiled import fingerprint
 from rules.estate import Estate
 from rules.inputs import Seam, health, of_kind
@@ -231,6 +231,12 @@ class Observer:
             arrays[f"asset_id/{name}"] = watched.members.asset_id
             arrays |= {f"{name}/{what}": array for what, array in dumped.items()}
         return {"kinds": kinds, "mind": self._mind.to_plain()}, arrays
+
+    def remembered(self, kind: str, name: str) -> tuple[Ints, Array] | None:
+        """Ids of a kind's assets, and what is remembered of them under a name, in the same order. Between steps."""
+        watched = self._kinds.get(kind)
+        found = None if watched is None else watched.state.get(name)
+        return None if watched is None or found is None else (watched.members.asset_id, found)
 
     def load(self, document: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Take over a dump, also of another registry or catalogue: of rules that judge otherwise nothing is kept."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from kraj.alerts import AlertChange
 from kraj.assets import DeviceStatus
 from kraj.errors import ConfigurationError
-from kraj.readings import Readings
+from kraj.readings import Ints, Readings
 from rules import archive
 from rules.correlation import Cause, Correlator
 from rules.correlation import load as causes_of_the_project
@@ -13,6 +13,7 @@ from rules.correlation.records import Cell
 from rules.estate import Estate
 from rules.observer import Observer
 from rules.rule import Rule
+from rules.state import Array
 
 FORMAT = 1
 """Of checkpoints; of another one, nothing is taken over."""
@@ -76,6 +77,10 @@ class Watch:
         prefix = "correlation/"
         watch._correlator.load({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
         return watch
+
+    def remembered(self, kind: str, name: str) -> tuple[Ints, Array] | None:
+        """As ``Observer.remembered``."""
+        return self._observer.remembered(kind, name)
 
     @property
     def active(self) -> Mapping[str, Cell]:

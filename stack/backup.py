@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.store import resend
+from kraj.store.grafana import RIGHTS
 from kraj.store.migrate import migrate
 from stack.database import ROLES, wheel_bin_dir
 
@@ -84,7 +85,7 @@ def restore(url: str, file: Path, *, replace: bool) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             if _one(connection, OTHERS):
                 raise ConfigurationError("somebody works with this database; stop Kraj and whatever else is connected")
-            for role in ROLES[1:]:  # the backup grants rights to them
+            for role in (*ROLES[1:], RIGHTS):  # the backup grants rights to them
                 if not _one(connection, "SELECT count(*) FROM pg_roles WHERE rolname = %s", role):
                     connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
             if _one(connection, HELD) and not replace:
@@ -102,6 +103,7 @@ def restore(url: str, file: Path, *, replace: bool) -> None:
         migrate(url)  # the backup may be of an older version
         with psycopg.connect(url, autocommit=True) as connection:
             resend.request(connection, datetime.now(UTC))
+            resend.outgrow(connection)
     except psycopg.OperationalError as error:
         raise UnavailableError(f"database: {error}") from error
 

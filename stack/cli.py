@@ -5,7 +5,6 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kraj.errors import KrajError
-from stack import audit, foreign, leaving, ledger, people
+from stack import archive_command, audit, dashboards, foreign, leaving, ledger, people
 from stack.authority_commands import authority
+from stack.bench.commands import bench, unless
 from stack.notify import notify
+from stack.report import report
+from stack.rollup_command import rollup
 
 if TYPE_CHECKING:
     from stack.doctor import Check
@@ -46,16 +48,19 @@ PASS_ON: dict[str, Any] = {
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-bench = typer.Typer(help="Measure this machine; one JSON object as the last line.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(notify, name="notify")
 app.add_typer(people.commands, name="people")
 app.add_typer(authority, name="authority")
 app.add_typer(audit.commands, name="audit")
+app.add_typer(dashboards.commands, name="dashboards")
+app.add_typer(archive_command.commands, name="archive")
 app.command()(foreign.inbox)
 app.command()(foreign.pull)
 app.command()(leaving.leave)
 app.command()(ledger.ledger)
+app.command()(report)
+app.command()(rollup)
 
 
 def main() -> None:
@@ -203,89 +208,10 @@ def backtest(
     from stack.services import running_database
 
     with running_database(load()) as url:
-        found = tests.run(url, rule, since, until, _unless(as_json))
+        found = tests.run(url, rule, since, until, unless(as_json))
     typer.echo(json.dumps(tests.as_json(found)) if as_json else tests.as_text(found))
     if any(result.too_many for result in found) and not confirm:
         raise typer.Exit(1)
-
-
-@bench.command("ingest")
-def bench_ingest(
-    seconds: Annotated[float, typer.Option(min=1, help="Length of each of the five phases.")] = 10.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
-) -> None:
-    """Measure how many readings a second go from the broker into committed rows here.
-
-    Example: kraj bench ingest --seconds 20
-    """
-    from stack.bench.ingest import run
-
-    typer.echo(json.dumps(run(seconds, _unless(as_json))))
-
-
-@bench.command("rules")
-def bench_rules(
-    devices: Annotated[int, typer.Option(min=100, help="How many assets the main figures are about.")] = 100_000,
-    curve: Annotated[
-        str, typer.Option(help="Sizes to measure besides, joined by commas; 1,000,000 take some minutes and 8 GB.")
-    ] = "1000,10000,100000,1000000",
-    batch: Annotated[int, typer.Option(min=1, help="How many readings come at once.")] = 100_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
-) -> None:
-    """Measure what judging a reading costs with the whole catalogue on.
-
-    Example: kraj bench rules --devices 10000 --curve 1000,10000
-    """
-    from stack.bench.rules import run
-
-    sizes = [int(size) for size in curve.split(",") if size]
-    typer.echo(json.dumps(run(devices, sizes, batch, _unless(as_json))))
-
-
-@bench.command("api")
-def bench_api(
-    devices: Annotated[int, typer.Option(min=1000, help="How many devices, in 200 municipalities.")] = 100_000,
-    rate: Annotated[float, typer.Option(min=1, help="Requests a second.")] = 200.0,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to ask.")] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
-) -> None:
-    """Measure the API on a large region, and try its wall between municipalities.
-
-    Example: kraj bench api --devices 10000 --seconds 10
-    """
-    from stack.bench.api import run
-
-    typer.echo(json.dumps(run(devices, rate, seconds, _unless(as_json))))
-
-
-@bench.command("chaos")
-def bench_chaos(
-    seconds: Annotated[float, typer.Option(min=1, help="How long to kill.")] = 60.0,
-    kills: Annotated[int, typer.Option(min=1, help="How many kills -9 of broker, ingest and database.")] = 25,
-    seed: Annotated[int, typer.Option(help="The same seed kills in the same order.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
-) -> None:
-    """Kill broker, ingest and database again and again, and count what an oracle finds lost or doubled.
-
-    Example: kraj bench chaos --kills 50 --seconds 120
-    """
-    from stack.bench.chaos import run
-
-    typer.echo(json.dumps(run(seconds, kills, seed, _unless(as_json))))
-
-
-@bench.command("dimming")
-def bench_dimming(
-    lamps: Annotated[int, typer.Option(min=100, help="How many lamps, fifty a segment or more.")] = 100_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
-) -> None:
-    """Measure how fast programs of many lamps are worked out, and all lamps are told something new.
-
-    Example: kraj bench dimming --lamps 10000
-    """
-    from stack.bench.dimming import run
-
-    typer.echo(json.dumps(run(lamps, _unless(as_json))))
 
 
 @app.command()
@@ -347,18 +273,15 @@ def restore(
 
 @app.command()
 def reference() -> None:
-    """Write docs/metrics.md from the kinds, docs/catalogue.md from the rules and a picture (run it in a checkout)."""
+    """Write docs/metrics.md, docs/kpis.md, docs/catalogue.md and a picture from the code (run it in a checkout)."""
     import api.lighting.reference
+    import kraj.kpis.reference
     import kraj.reference
     import rules.reference
 
-    for page in (kraj.reference, rules.reference, api.lighting.reference):
+    for page in (kraj.reference, kraj.kpis.reference, rules.reference, api.lighting.reference):
         page.main()
         typer.echo(page.PATH)
-
-
-def _unless(quiet: bool) -> Callable[[str], None]:
-    return (lambda _: None) if quiet else (lambda line: typer.echo(line, err=True))
 
 
 def _pass_on(function: Any, name: str, arguments: list[str]) -> None:

@@ -24,7 +24,7 @@ from stack.process import Account, end, free_port, permits, run, service_account
 from stack.secrets import load_or_create
 
 OWNER = "kraj_owner"
-SERVICE_ROLES = ("kraj_ingest", "kraj_api", "kraj_notify")
+SERVICE_ROLES = ("kraj_ingest", "kraj_api", "kraj_notify", "kraj_rollup")
 ROLES = (OWNER, *SERVICE_ROLES)
 DATABASE = "kraj"
 ACCOUNT = "kraj-postgres"

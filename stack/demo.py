@@ -4,19 +4,22 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 
+import numpy as np
 import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kraj import sun
 from kraj.clock import real
 from kraj.settings import Settings
 from kraj.store.migrate import migrate
-from kraj.store.registry import NewAsset, NewDevice, register, register_streets
+from kraj.store.registry import NewAsset, NewDevice, register
 from simulators.physics.frame import DAY_MS
 from simulators.region import Asset, Device, Region, region
-from stack import history
+from stack import history, streets
 from stack.database import EmbeddedPostgres
 from stack.history import moment
 from stack.people import demo_hint
@@ -27,8 +30,6 @@ from stack.story import Story
 from stack.supervisor import Program, Server
 
 HISTORY_DAYS = 30
-STREET_CLASSES = ("P3", "P5")
-"""Residential streets; they may be dimmed to 40 %."""
 
 
 def run(
@@ -82,6 +83,7 @@ def run(
             env=env,
             ingest_env=ingest_env,
             authority_dir=authorities,
+            rollup_port=settings.rollup_metrics_port,
         ),
         ("fleet", Program(fleet, log=logs / "fleet.log", env=env)),
     ]
@@ -100,12 +102,12 @@ def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         begins = moment(story.history_start_ms)
         register(connection, towns, [new_device(device) for device in invented.devices], begins)
-        register_streets(connection, STREET_CLASSES, begins)
+    kept = streets.light(url, invented, begins, story.restless())
     if story.history_start_ms < story.start_ms and history.is_empty(url):
-        _load_history(ingest_url, invented, story)
+        _load_history(ingest_url, invented, story, kept)
 
 
-def _load_history(ingest_url: str, invented: Region, story: Story) -> None:
+def _load_history(ingest_url: str, invented: Region, story: Story, kept: Mapping[str, streets.Document]) -> None:
     days = round((story.start_ms - story.history_start_ms) / DAY_MS)
     began = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[readings]:,} readings"))
@@ -118,6 +120,7 @@ def _load_history(ingest_url: str, invented: Region, story: Story) -> None:
             story.faults,
             start_ms=story.history_start_ms,
             until_ms=story.start_ms,
+            keeping=kept,
             report=lambda share, readings: progress.update(task, completed=share, readings=readings),
         )
     typer.echo(f"{count:,} readings of {days} days in {time.monotonic() - began:.0f} s", err=True)
@@ -148,6 +151,9 @@ def _tell(invented: Region, story: Story, page: str, mqtt_port: int, logs: str) 
         f"  faults   {page}alerts\n"
         f"           what the rules found in {story.history_days} days, and what befalls the region from now on:\n"
         f"{story.announce()}"
+        f"  light    {page}lighting\n"
+        f"           every street but one is dimmed by the program {streets.NIGHT}; give a street {streets.QUIET},\n"
+        f"           {_watched(invented, story)}\n"
         f"  clock    {story.offset_s / 3600:+.1f} h: in the region it is {story.now():%H:%M} now\n"
         f"  API      {page}openapi.json\n"
         f"  broker   127.0.0.1:{mqtt_port} (MQTT 5, mutual TLS, a certificate per device)\n"
@@ -155,3 +161,12 @@ def _tell(invented: Region, story: Story, page: str, mqtt_port: int, logs: str) 
         f"Try: kill -9 the process of ingest, the broker or the database. It comes back, and no reading that a\n"
         f"device was told is stored gets lost. Ctrl-C stops everything; the next start goes on with the same data."
     )
+
+
+def _watched(invented: Region, story: Story) -> str:
+    """What a program shows at once: little by day."""
+    place = invented.assets[0]
+    now_ms = np.array([round(story.now().timestamp() * 1000)])
+    if sun.elevation_deg(now_ms, place.latitude, place.longitude)[0] < 0:
+        return "and watch its lamps follow, their power fall and its savings"
+    return "see what its night will take; by day Light now shows that lamps follow"

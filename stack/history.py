@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -46,14 +46,16 @@ def load(
     start_ms: int,
     until_ms: int,
     report: Callable[[float, int], None],
+    keeping: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> int:
     """Write what the region's devices measured from ``start_ms`` (the beginning of a day) until ``until_ms``.
 
     ``url`` is of the role ``kraj_ingest``, ``slot`` the slot that ingest will take. ``report`` is told the share done
-    and the readings written. Returns the number of readings.
+    and the readings written. ``keeping`` is what lamps and contactors keep, by the keys of assets. Returns the
+    number of readings.
     """
     with _quiet():
-        return asyncio.run(_load(url, slot, region, faults, start_ms, until_ms, report))
+        return asyncio.run(_load(url, slot, region, faults, start_ms, until_ms, report, keeping or {}))
 
 
 def is_empty(url: str) -> bool:
@@ -84,6 +86,7 @@ async def _load(  # noqa: PLR0917 - the public function names them
     start_ms: int,
     until_ms: int,
     report: Callable[[float, int], None],
+    keeping: Mapping[str, Mapping[str, Any]],
 ) -> int:
     counters = Counters()
     at = [moment(start_ms)]
@@ -91,7 +94,9 @@ async def _load(  # noqa: PLR0917 - the public function names them
     judge.listening(on=True)
     database = Database(url, slot, time.monotonic, counters, now=lambda: at[0], resume=judge.resume)
     judged_ms = until_ms - JUDGED_DAYS * DAY_MS
-    stream = Stream(World(region), start_ms, faults)
+    world = World(region)
+    world.tell(keeping, start_ms)
+    stream = Stream(world, start_ms, faults)
     written = 0
     try:
         async with database.writer() as writer:

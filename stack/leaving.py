@@ -111,6 +111,7 @@ def export_town(
     leaving_export.check_folder(to)
     with _connection(settings) as connection:
         town = _known(connection, name)
+        _refuse_archived(settings, town)
         if target is None and not running:
             _refuse_live(connection, town, at)
         manifest = leaving_export.write(connection, town, to, at, say)
@@ -164,7 +165,7 @@ def erase_town(  # noqa: PLR0917 - who, what, where, when
         elif town is None or town.municipality_id != number:
             raise ConfigurationError(f"there is no municipality {name} of this export; see GET /v1/municipalities")
         else:
-            _check_erasable(connection, town, manifest, at)
+            _check_erasable(settings, connection, town, manifest, at)
         if town is not None and town.municipality_id == number:
             with connection.transaction():
                 leaving.begin(connection, town, digest, at)
@@ -178,16 +179,39 @@ def erase_town(  # noqa: PLR0917 - who, what, where, when
             say("erasing everything else")
             with connection.transaction():
                 leaving.erase_rest(connection, town, at)
+        _erase_archived(settings, connection, number, say)
         return _certify(settings, connection, name, manifest, file, at)
 
 
+def _refuse_archived(settings: "Settings", town: "Town") -> None:
+    from stack import archive
+
+    left = archive.not_exported(settings.archive_folder, town.municipality_id)
+    if left:
+        raise ConfigurationError(
+            f"{len(left)} archived files of {town.name} are not in the database, so no export would have them; run "
+            f"`kraj archive restore --municipality {town.name}`, then the same again"
+        )
+
+
+def _erase_archived(settings: "Settings", connection: "psycopg.Connection[Any]", number: int, say: Any) -> None:
+    from kraj.store import archive as store
+    from stack import archive
+
+    store.lock(connection)
+    gone = archive.erase(settings.archive_folder, number, lambda line: None)
+    if gone:
+        say(f"{gone} archived files erased; erase them in copies of {settings.archive_folder}, too")
+
+
 def _check_erasable(
-    connection: "psycopg.Connection[Any]", town: "Town", manifest: dict[str, Any], at: datetime
+    settings: "Settings", connection: "psycopg.Connection[Any]", town: "Town", manifest: dict[str, Any], at: datetime
 ) -> None:
     from kraj.store import leaving
     from stack import leaving_export
 
     _refuse_live(connection, town, at)
+    _refuse_archived(settings, town)
     lent = leaving.lent(connection, town)
     if lent:
         raise ConfigurationError(

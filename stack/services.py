@@ -55,7 +55,7 @@ class Prepared:
 
 def embedded(settings: Settings) -> EmbeddedPostgres:
     """Return the embedded database of this installation, running or not."""
-    return EmbeddedPostgres(settings.state_dir / "database")
+    return EmbeddedPostgres(settings.state_dir / "database", tcp_port=settings.database_port or None)
 
 
 def database_url(settings: Settings, role: str = OWNER) -> str:
@@ -126,8 +126,9 @@ def programs(
     env: dict[str, str],
     ingest_env: dict[str, str],
     authority_dir: Path,
+    rollup_port: int = 0,
 ) -> list[tuple[str, Server]]:
-    """Return ingest, API and the notification worker, each with the database role that is its own.
+    """Return ingest, API, notifications and rollups, each with the database role that is its own.
 
     ``ingest_env`` are the secrets of ingest; the API alone is told where the issuing key is.
     """
@@ -141,6 +142,7 @@ def programs(
     api = {"KRAJ_DATABASE_URL": url("kraj_api"), "KRAJ_AUTHORITY_DIR": str(authority_dir), **pages}
     # Its messages link to the pages, so it knows where they are.
     notify = {"KRAJ_DATABASE_URL": url("kraj_notify"), **pages}
+    rollup = {"KRAJ_DATABASE_URL": url("kraj_rollup"), "KRAJ_ROLLUP_METRICS_PORT": str(rollup_port)}
     return [
         (
             "ingest",
@@ -156,11 +158,12 @@ def programs(
             Program(kraj("api"), log=logs / "api.log", env={**env, **api}, ready=lambda: listens(api_host, api_port)),
         ),
         ("notify", Program(kraj("notify"), log=logs / "notify.log", env={**env, **notify})),
+        ("rollup", Program(kraj("rollup"), log=logs / "rollup.log", env={**env, **rollup})),
     ]
 
 
 def up(settings: Settings) -> None:
-    """Run ingest, API and notifications until told to stop; migrate first.
+    """Run ingest, API, notifications and rollups until told to stop; migrate first.
 
     Without KRAJ_DATABASE_URL the embedded database runs beside them, without KRAJ_MQTT_HOST a broker under mutual TLS.
     """
@@ -178,6 +181,7 @@ def up(settings: Settings) -> None:
             "kraj_ingest": settings.ingest_database_url,
             "kraj_api": settings.api_database_url,
             "kraj_notify": settings.notify_database_url,
+            "kraj_rollup": settings.rollup_database_url,
         }
 
         def url(role: str = OWNER) -> str:
@@ -205,6 +209,7 @@ def up(settings: Settings) -> None:
         env={},
         ingest_env=ingest_env,
         authority_dir=settings.authority_folder,
+        rollup_port=settings.rollup_metrics_port,
     )
     page = f"http://{settings.api_host}:{settings.api_port}/"
     supervise(units, on_ready=lambda: typer.echo(f"Kraj runs: page {page}, broker {broker}; Ctrl-C stops it."))

@@ -18,6 +18,7 @@ AHEAD_DAYS = 3
 """A demo that runs for longer lives on without new faults."""
 RATE = 4.0
 """A hundred devices have few faults a month; four times as many fill a list without hiding what is healthy."""
+RESTLESS_MS = 6 * 3_600_000
 PIECES = (("door_open", 2, 1.0), ("feeder_outage", 4, 0.7), ("knock_down", 7, 3.0), ("lamp_out", 9, 12.0))
 """What befalls the region soon after the start: the cause, minutes from then, hours that it lasts."""
 
@@ -61,6 +62,12 @@ class Story:
     def now(self) -> datetime:
         """The region's local time."""
         return (real() + timedelta(seconds=self.offset_s)).astimezone(ZONE)
+
+    def restless(self) -> set[str]:
+        """What a fault befalls in the first hours; keys of assets."""
+        soon_ms = self.start_ms + RESTLESS_MS
+        befallen = [fault for fault in self.faults if fault.start_ms < soon_ms and fault.end_ms > self.start_ms]
+        return {target for fault in befallen for target in fault.targets}
 
     def announce(self) -> str:
         """The next faults, a line each."""

@@ -27,8 +27,8 @@ Send = Callable[[str, str, str, Severity], str | None]
 """(url, subject, body, severity) → None when it is sent, else what went wrong; may block."""
 
 
-def send(url: str, subject: str, body: str, severity: Severity) -> str | None:
-    """Send by apprise and wait; returns what went wrong, without the address' secrets."""
+def send(url: str, subject: str, body: str, severity: Severity, *, attach: Any = None) -> str | None:
+    """Send by apprise and wait; returns what went wrong, without the address' secrets. ``attach``: apprise's."""
     if alertmanager.known(url):
         return alertmanager.post(url, [alertmanager.test_alert(subject, body, datetime.now(UTC))])
     service = _apprise()
@@ -45,6 +45,7 @@ def send(url: str, subject: str, body: str, severity: Severity) -> str | None:
         title=subject,
         notify_type=_KINDS.get(severity, "info"),
         body_format="text",
+        attach=attach,
         log_callback=hear,
     )
     said = "; ".join(heard).replace(url, "…")[:ERROR_CHARS_MAX]

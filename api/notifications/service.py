@@ -11,6 +11,7 @@ import structlog
 from api.formats import local_zone
 from api.notifications.sending import SEND_S_MAX, Sender
 from api.notifications.worker import Worker
+from api.reports.worker import EVERY_S, Reporter
 from kraj import clock
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.settings import Settings
@@ -52,12 +53,14 @@ async def serve(settings: Settings, database_url: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     now = clock.shifted(settings.clock_offset_s)
     worker = Worker(database_url, Sender(), page=page_url(settings), zone=local_zone())
+    reporter = Reporter(database_url, page=page_url(settings))
     work = asyncio.create_task(_rounds(worker, now, stop))
+    reports = asyncio.create_task(_reports(reporter, now, stop))  # beside: an alert does not wait for a PDF
     waiter = asyncio.create_task(stop.wait())
     log.info("notifications run", page=page_url(settings))
-    await asyncio.wait((work, waiter), return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((work, reports, waiter), return_when=asyncio.FIRST_COMPLETED)
     with contextlib.suppress(TimeoutError):  # what is cut off here is sent again by whoever comes next
-        await asyncio.wait_for(work, SEND_S_MAX / 4)
+        await asyncio.wait_for(asyncio.gather(work, reports), SEND_S_MAX / 4)
     waiter.cancel()
 
 
@@ -75,3 +78,16 @@ async def _rounds(worker: Worker, now: clock.Clock, stop: asyncio.Event) -> None
                 log.info("round", moved=done.moved, planned=done.planned, sent=done.sent, failed=done.failed)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause_s)
+
+
+async def _reports(reporter: Reporter, now: clock.Clock, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            sent = await reporter.round(now())
+        except Exception as error:  # alerts go out all the same; the next look tries again
+            log.warning("reports wait", error=f"{type(error).__name__}: {error}")
+        else:
+            if sent:
+                log.info("reports", sent=sent)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), EVERY_S)

@@ -265,9 +265,12 @@ class Worker:
 
 
 async def connect(url: str) -> Connection:
-    """A connection; raises ``UnavailableError`` when there is none."""
+    """A connection; raises ``UnavailableError`` when there is none.
+
+    It prepares nothing: a plan from when nothing waited would read whole tables for each alert of a storm.
+    """
     try:
-        return await psycopg.AsyncConnection[Any].connect(url, autocommit=True)
+        return await psycopg.AsyncConnection[Any].connect(url, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise UnavailableError(f"database: {error}") from error
 

@@ -1,4 +1,8 @@
-"""Writing groups of assets, in sets, inside the caller's transaction."""
+"""Writing groups of assets, in sets, inside the caller's transaction.
+
+A lamp is in one segment at most: whoever puts it into a second one, or makes a segment of a group that holds it, gets
+psycopg's ``UniqueViolation`` of ``ONE_SEGMENT``; ``other_segment`` then tells which.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +11,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 Connection = psycopg.AsyncConnection[Any]
+
+ONE_SEGMENT = "asset_group_member_segment"
 
 
 async def add(connection: Connection, municipality_id: int, name: str, kind: str) -> int:
@@ -45,7 +51,7 @@ async def put_in(connection: Connection, group_id: int, asset_ids: Sequence[int]
     await connection.execute(
         "INSERT INTO asset_group_member (group_id, asset_id) SELECT g.group_id, a.asset_id"
         " FROM asset_group g JOIN asset a USING (municipality_id) WHERE g.group_id = %s AND a.asset_id = ANY (%s)"
-        " ON CONFLICT DO NOTHING",
+        " ON CONFLICT (group_id, asset_id) DO NOTHING",
         [group_id, list(asset_ids)],
     )
     cursor = await connection.execute(
@@ -61,10 +67,31 @@ async def put_in_where(connection: Connection, group_id: int, attributes: Mappin
     cursor = await connection.execute(
         "INSERT INTO asset_group_member (group_id, asset_id) SELECT g.group_id, a.asset_id"
         " FROM asset_group g JOIN asset a USING (municipality_id)"
-        " WHERE g.group_id = %s AND a.retired_at IS NULL AND a.metadata @> %s ON CONFLICT DO NOTHING",
+        " WHERE g.group_id = %s AND a.retired_at IS NULL AND a.metadata @> %s"
+        " ON CONFLICT (group_id, asset_id) DO NOTHING",
         [group_id, Jsonb(dict(attributes))],
     )
     return cursor.rowcount
+
+
+async def other_segment(
+    connection: Connection, group_id: int, asset_ids: Sequence[int] = (), attributes: Mapping[str, Any] | None = None
+) -> tuple[str, str]:
+    """Of these assets, those with these attributes, and the group's own, one that another segment holds: its label, and
+    that segment's name."""
+    cursor = await connection.execute(
+        "SELECT a.label, o.name FROM asset_group_member m JOIN asset_group o USING (group_id)"
+        " JOIN asset a USING (asset_id) WHERE o.kind = 'segment' AND o.group_id <> %(group)s"
+        " AND (a.asset_id = ANY (%(assets)s) OR a.metadata @> %(where)s"
+        " OR a.asset_id IN (SELECT asset_id FROM asset_group_member WHERE group_id = %(group)s))"
+        " ORDER BY 1 LIMIT 1",
+        {
+            "group": group_id,
+            "assets": list(asset_ids),
+            "where": None if attributes is None else Jsonb(dict(attributes)),
+        },
+    )
+    return await cursor.fetchone() or ("", "")
 
 
 async def within(connection: Connection, group_id: int, asset_ids: Sequence[int]) -> set[int]:

@@ -11,7 +11,7 @@ from kraj.alerts import Scope
 from kraj.assets import AssetRow, CustomRule, DeviceStatus, Judged, Override, Window
 from kraj.kinds import KINDS
 from kraj.metrics import Kind
-from kraj.readings import Floats, Readings
+from kraj.readings import Floats, Ints, Readings
 from kraj.store.connection import Connection
 from kraj.store.schema import columns
 
@@ -137,6 +137,17 @@ async def replay(connection: Connection, slot_id: int, after: int) -> AsyncItera
         for batch_id, at in batches:
             yield Replayed(batch_id, at, found[batch_id], statuses.get(batch_id, []))
         after = last
+
+
+async def save_curves(connection: Connection, asset_id: Ints, curve: Floats, at: datetime) -> None:
+    """Keep what lamps were seen to take; ``curve``: gain at the lowest and at full level, hours, rated power."""
+    low, full, hours, rated = curve.T.tolist()
+    await connection.execute(
+        "INSERT INTO lamp_curve SELECT n.*, %s FROM unnest(%s::integer[], %s::real[], %s::real[], %s::real[],"
+        " %s::real[]) AS n ON CONFLICT (asset_id) DO UPDATE SET gain_low = EXCLUDED.gain_low,"
+        " gain_full = EXCLUDED.gain_full, lit_hours = EXCLUDED.lit_hours, rated_w = EXCLUDED.rated_w, at = EXCLUDED.at",
+        [at, asset_id.tolist(), low, full, hours, rated],
+    )
 
 
 async def stretch(

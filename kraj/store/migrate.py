@@ -12,7 +12,7 @@ import psycopg
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.kinds import KINDS
 from kraj.metrics import Kind
-from kraj.store import schema
+from kraj.store import kpi_views, rollup_schema, schema
 
 LOCK_ID = 0x6B72616A
 """Advisory lock of migrations: two of them never run at once."""
@@ -62,7 +62,10 @@ def migrate(
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_ID])
             # Not before: another migration may take as long as it needs.
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_s * 1000:.0f}ms"])
-            return _apply(connection) + _derive(connection, kinds)
+            done = _apply(connection) + _derive(connection, kinds)
+            kpi_views.make(connection)
+            connection.execute("SELECT grant_grafana()")  # of views that were made anew
+            return done
     except psycopg.errors.LockNotAvailable as error:
         raise UnavailableError(
             f"database: {error.diag.message_primary}: another session holds a table that the migration changes. "
@@ -136,7 +139,28 @@ def _derive(connection: psycopg.Connection, kinds: Iterable[Kind]) -> list[str]:
         if list(table_columns(connection, kind.reading_view)) != [column.name for column in schema.columns(kind)]:
             for statement in schema.view_statements(kind):
                 connection.execute(statement.encode())
+        for step in rollup_schema.STEPS:
+            _derive_rollup(connection, kind, step, group=False)
+            _derive_rollup(connection, kind, step, group=True)
     return done
+
+
+def _derive_rollup(connection: psycopg.Connection, kind: Kind, step: str, *, group: bool) -> None:
+    table = kind.rollup_table(step, group=group)
+    found = table_columns(connection, table)
+    if found:
+        statements = [
+            f"ALTER TABLE {table} ADD COLUMN {column.name} {column.sql}"
+            for column in rollup_schema.missing_columns(kind, table, found, group=group)
+        ]
+    else:
+        statements = rollup_schema.create_statements(kind, step, group=group)
+    for statement in statements:
+        connection.execute(statement.encode())
+    now = list(table_columns(connection, table))
+    if list(table_columns(connection, f"seen_{table}")) != now:
+        for statement in rollup_schema.view_statements(kind, step, now, group=group):
+            connection.execute(statement.encode())
 
 
 def table_columns(connection: psycopg.Connection, table: str) -> dict[str, str]:

@@ -112,20 +112,32 @@ def register(
 def register_streets(connection: psycopg.Connection[Any], classes: tuple[str, str], at: datetime) -> int:
     """Each street's lamps as a segment, where there is none of its name yet; how many were made.
 
-    ``classes`` are the designed one and the darkest that is permitted (EN 13201).
+    A cabinet that cuts feeders by day is in the segment of the first street that hangs on them. ``classes`` are the
+    designed one and the darkest that is permitted (EN 13201).
     """
     made = connection.execute(
         """
         WITH streets AS (
             SELECT municipality_id, metadata ->> 'street' AS street, array_agg(asset_id) AS lamps FROM asset
             WHERE kind = 'lamp' AND metadata ->> 'street' <> '' AND retired_at IS NULL GROUP BY 1, 2
+        ), switched AS (
+            SELECT c.municipality_id, c.asset_id, min(a.metadata ->> 'street') AS street FROM asset c
+            JOIN asset a ON a.municipality_id = c.municipality_id AND a.kind = 'lamp' AND a.retired_at IS NULL
+                AND a.metadata ->> 'cabinet' = c.label AND a.metadata ->> 'feeder_switched' IN ('1', '1.0', 'true')
+            WHERE c.kind = 'cabinet' AND c.retired_at IS NULL AND a.metadata ->> 'street' <> '' GROUP BY 1, 2
         ), groups AS (
             INSERT INTO asset_group (municipality_id, name, kind) SELECT municipality_id, street, 'segment' FROM streets
             ON CONFLICT DO NOTHING RETURNING group_id, municipality_id, name
         ), members AS (
             INSERT INTO asset_group_member (group_id, asset_id)
-            SELECT g.group_id, unnest(s.lamps) FROM groups g
+            SELECT g.group_id, lamp FROM groups g
             JOIN streets s ON s.municipality_id = g.municipality_id AND s.street = g.name
+            CROSS JOIN unnest(s.lamps) AS lamp
+            WHERE NOT EXISTS (SELECT FROM asset_group_member m WHERE m.asset_id = lamp AND m.segment)
+            UNION ALL
+            SELECT g.group_id, c.asset_id FROM groups g
+            JOIN switched c ON c.municipality_id = g.municipality_id AND c.street = g.name
+            WHERE NOT EXISTS (SELECT FROM asset_group_member m WHERE m.asset_id = c.asset_id AND m.segment)
         )
         INSERT INTO lighting_segment (group_id, municipality_id, designed_class, permitted_class, changed_at, who)
         SELECT group_id, municipality_id, %s, %s, %s, 'kraj' FROM groups

@@ -5,6 +5,8 @@ from typing import Any
 
 import psycopg
 
+VERSIONS_LOST_MAX = 1000
+"""Nobody changes a program so often between two backups; a device that is further yet says so, and is outgrown."""
 MARGIN = timedelta(minutes=1)
 """Readings commit a little after they are made; one asked for twice is a duplicate and does no harm."""
 
@@ -17,6 +19,11 @@ def request(connection: psycopg.Connection[Any], at: datetime) -> datetime | Non
     since = row[0] - MARGIN
     connection.execute("INSERT INTO resend (requested_at, from_ts) VALUES (%s, %s)", [at, since])
     return since
+
+
+def outgrow(connection: psycopg.Connection[Any]) -> int:
+    """Raise the versions of what devices keep above all that were handed out since the backup; how many."""
+    return connection.execute("UPDATE desired SET version = version + %s", [VERSIONS_LOST_MAX]).rowcount
 
 
 async def open_requests(connection: psycopg.AsyncConnection[Any]) -> list[tuple[int, datetime]]:

@@ -36,13 +36,14 @@ def put(connection: psycopg.Connection[Any], payloads: Sequence[tuple[str, str]]
 
 
 async def waiting(connection: psycopg.AsyncConnection[Any], at: datetime) -> list[Waiting]:
-    """Those that still count."""
+    """Those that still count. Nothing is prepared: all devices of a town begin to wait in one moment."""
     async with connection.cursor(row_factory=class_row(Waiting)) as cursor:
         await cursor.execute(
             "SELECT c.device_command_id, m.name AS municipality, d.name AS device, c.payload FROM device_command c"
             " JOIN device d USING (device_id) JOIN municipality m USING (municipality_id)"
             " WHERE c.done_at IS NULL AND c.expires_at > %s ORDER BY 1",
             [at],
+            prepare=False,
         )
         return await cursor.fetchall()
 
@@ -50,5 +51,5 @@ async def waiting(connection: psycopg.AsyncConnection[Any], at: datetime) -> lis
 async def done(connection: psycopg.AsyncConnection[Any], told: Sequence[int], at: datetime) -> None:
     """The broker has given these to their devices."""
     await connection.execute(
-        "UPDATE device_command SET done_at = %s WHERE device_command_id = ANY (%s)", [at, list(told)]
+        "UPDATE device_command SET done_at = %s WHERE device_command_id = ANY (%s)", [at, list(told)], prepare=False
     )

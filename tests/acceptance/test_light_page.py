@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from kraj import dimming
+from rules.dimming import MIDDLE, desired
 from tests.acceptance.test_page import Connection, browser, complaints, connection, faultless, fleet, opened, site
 
 pytestmark = pytest.mark.browser
@@ -38,7 +40,11 @@ def lit(fleet: Connection) -> str:
         " VALUES (%s, 'Ulice', %s, %s, 'Jana')",
         [town, json.dumps(PROGRAM), now],
     )
-    fleet.execute("INSERT INTO lamp_program (municipality_id, digest, document) VALUES (%s, sha256('x'), '{}')", [town])
+    kept = desired(dimming.read(PROGRAM), 40, *MIDDLE, now.date())
+    fleet.execute(
+        "INSERT INTO lamp_program (municipality_id, digest, document) VALUES (%s, sha256('x'), %s)",
+        [town, json.dumps(kept)],
+    )
     fleet.execute(
         "INSERT INTO lighting_segment (group_id, municipality_id, designed_class, permitted_class, dimming_program_id,"
         " lamp_program_id, changed_at, who, reason) VALUES (%s, %s, 'P3', 'P5', 1, 1, %s, 'Jana', 'Noc')",
@@ -85,7 +91,7 @@ def test_no_page_of_light_has_an_accessibility_fault(
 ) -> None:
     language, scheme = look
     page = opened(browser, complaints, color_scheme=scheme)
-    for path in (*PATHS, lit, f"{lit}?evening=2026-10-24", "/lighting/programs/new"):
+    for path in (*PATHS, lit, f"{lit}?evening=2026-10-24", f"{lit}/ledger", "/lighting/programs/new"):
         page.goto(f"{site}{path}{'&' if '?' in path else '?'}lang={language}")
         for closed in page.locator("main summary").all():
             closed.click()
@@ -99,7 +105,7 @@ def test_no_page_of_light_is_wider_than_the_screen(
     browser: Browser, site: str, lit: str, complaints: list[str], width: int
 ) -> None:
     page = opened(browser, complaints, viewport={"width": width, "height": 800})
-    for path in (*PATHS, lit, "/lighting/programs/new"):
+    for path in (*PATHS, lit, f"{lit}/ledger", "/lighting/programs/new"):
         page.goto(f"{site}{path}")
         for closed in page.locator("main summary").all():
             closed.click()

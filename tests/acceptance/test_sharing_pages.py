@@ -56,7 +56,7 @@ def test_no_page_of_sharing_and_of_the_registry_has_an_accessibility_fault(
     page = browser.new_page(**SIGNED, color_scheme=scheme)
     paths = ("/teams", "/teams/1", "/grants", "/groups", "/groups/1?q=VO", "/notifications/targets/1", "/account")
     paths += ("/registry", "/registry?q=VO", "/registry/new", "/registry/new?kind=lamp", f"/devices/{device}")
-    paths += ("/unregistered", "/imports", "/foreign", "/foreign/try", "/quarantine")
+    paths += ("/unregistered", "/wiring", "/imports", "/foreign", "/foreign/try", "/quarantine")
     for path in paths:
         answer = page.goto(f"{site}{path}{'&' if '?' in path else '?'}lang={language}")
         assert answer is not None

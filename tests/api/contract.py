@@ -67,6 +67,7 @@ def plant(region: Region, base: str) -> None:
             ("/v1/mappings", town | {"name": "lamps", "document": DOCUMENT}),
             ("/v1/groups", town | {"name": "Nádražní", "kind": "segment", "assets": [1, 2]}),
             ("/v1/dimming/programs", town | {"name": "Noc", "document": {"plans": [{"on_min": 0}]}}),
+            ("/v1/metering-points", town | {"ean": EAN, "title": "Škola"}),
             ("/v1/lighting/light-now", {"group_id": 2, "reason": "Hledáme závadu"}),
         ):
             answer = client.post(path, json=body)
@@ -87,6 +88,7 @@ def plant(region: Region, base: str) -> None:
         assert client.put("/v1/foreign/devices/lamp-2", json={"adapter": "tasmota"}).is_success
 
 
+EAN = "859182400123456789"
 FILE = "Označení;Zařízení\nVO-20;lampa-20\nVO-21;lampa-21\n".encode()
 SIGNED = {"cookie": f"kraj_session={signing.SESSION}", "sec-fetch-site": "same-origin"}
 

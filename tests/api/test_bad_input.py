@@ -56,7 +56,7 @@ def nothing_done(connection: psycopg.Connection[Any]) -> Generator[None]:
 def operations(client: httpx.Client, feature: Callable[[dict[str, Any]], bool]) -> list[tuple[str, str]]:
     """Methods and paths (of what is there) of all operations of the document that have a feature."""
     document = client.get("/openapi.json").json()
-    names = {"name": "lamp-1", "municipality": "olsinka", "person_id": "2", "membership_id": "2"}
+    names = {"name": "lamp-1", "municipality": "olsinka", "person_id": "2", "membership_id": "2", "ean": contract.EAN}
     found: list[tuple[str, str]] = []
     for path, known in document["paths"].items():
         for method, operation in known.items():
@@ -135,6 +135,7 @@ def test_a_stale_etag_changes_nothing_anywhere(asker: httpx.Client, region: Regi
     bodies = {
         "/v1/assets/1": {"label": "Jiné"},
         "/v1/groups/1": {"name": "Jiné"},
+        f"/v1/metering-points/{contract.EAN}": {"title": "Jiné"},
         "/v1/municipalities/lamp-1": {"title": "Jiné"},
         "/v1/maintenance-windows/1": {
             "municipality": "olsinka",

@@ -17,6 +17,8 @@ JSON = "application/json"
 CSV = "označení;druh;obec\nVO-{n};lamp;olsinka\n"
 SPAN = {"valid_from": NOW.isoformat(), "valid_to": (NOW + timedelta(days=1)).isoformat()}
 LAMP = {"asset_id": 1, "reason": "r"}
+EANS = ("859182400123456789", "859182400501380873")
+BILL = {"ean": EANS[0], "period_from": "2026-10-01", "period_until": "2026-10-31", "kwh": 1000, "czk": 5000}
 HOOK = "webhook+https://hooks.example.cz/a"
 
 
@@ -94,6 +96,48 @@ CASES = {
     "/v1/lighting/segments/{segment_id}/baselines": Case(
         "lighting_baseline", *named({"valid_from": "2026-01-01", "power_w": 115, "source": "r"}, source="s")
     ),
+    "/v1/tariffs": Case(
+        "tariff",
+        *named(
+            {
+                "municipality": "olsinka",
+                "name": "2026",
+                "direction": "import",
+                "czk_per_kwh": 5,
+                "valid_from": "2026-01-01",
+                "source": "r",
+            },
+            source="s",
+        ),
+    ),
+    "/v1/co2-factors": Case(
+        "co2_factor", *named({"g_per_kwh": 400, "valid_from": "2026-01-01", "source": "r"}, source="s")
+    ),
+    "/v1/metering-points": Case(
+        "metering_point", *named({"municipality": "olsinka", "ean": EANS[0], "title": "School"}, title="Hall")
+    ),
+    "/v1/metering-points/{ean}/links": Case(
+        "metering_point_asset", *named({"asset_id": 1, "valid_from": "2026-01-01"}, valid_from="2026-02-01")
+    ),
+    "/v1/invoices": Case("invoice", *named({**BILL, "number": "1"}, number="2")),
+    "/v1/allocation-keys": Case(
+        "allocation_key",
+        *named(
+            {
+                "ean": EANS[0],
+                "valid_from": "2026-01-01",
+                "shares": [{"ean": EANS[1], "share_pct": 60}],
+                "source": "r",
+            },
+            source="s",
+        ),
+    ),
+    "/v1/metering/imports": Case(
+        "meter_import",
+        f"od;ean;odběr kWh\n25.10.2026 00:00;{EANS[0]};9,5\n".encode(),
+        f"od;ean;odběr kWh\n25.10.2026 00:00;{EANS[0]};9,4\n".encode(),
+        media="text/csv",
+    ),
     "/v1/pulls": Case("pull", *named({"name": "cloud", "device": "lamp-1", "url": "https://cloud.example/api"})),
 }
 
@@ -111,6 +155,8 @@ async def made_ready(path: str, region: Region, client: httpx.AsyncClient) -> st
         region.connection.execute(
             """UPDATE asset SET metadata = metadata || '{"cabinet": "RVO-1"}' WHERE asset_id = 1"""
         )
+    if path in {"/v1/metering-points/{ean}/links", "/v1/invoices", "/v1/allocation-keys", "/v1/metering/imports"}:
+        await client.post("/v1/metering-points", json=CASES["/v1/metering-points"].first)
     if "claim" in path:
         region.connection.execute(
             "INSERT INTO quarantine (digest, first_at, last_at, topic, source, reason, detail, payload, payload_bytes,"
@@ -127,7 +173,9 @@ async def made_ready(path: str, region: Region, client: httpx.AsyncClient) -> st
             " SELECT group_id, municipality_id, now(), '' FROM asset_group WHERE group_id = %s",
             [segment],
         )
-    return path.format(name="lamp-new", segment_id=segment, alert_id=lamp_out(region) if "alert_id" in path else 0)
+    return path.format(
+        ean=EANS[0], name="lamp-new", segment_id=segment, alert_id=lamp_out(region) if "alert_id" in path else 0
+    )
 
 
 def rows(region: Region, table: str) -> int:

@@ -32,3 +32,6 @@ def test_killing_broker_ingest_and_database_loses_nothing_that_was_acknowledged(
     assert result["acknowledged"] > 0
     assert (result["acknowledged_lost"], result["duplicates"], result["lost"], result["undelivered"]) == (0, 0, 0, 0)
     assert result["never_recovered"] == 0
+    assert (result["commands_lost"], result["commands_applied_twice"], result["levels_wrong"]) == (0, 0, 0)
+    assert (result["desired_lost"], result["desired_not_retained"]) == (0, 0)
+    assert min(result["commands_applied"], result["desired"]) > 0

@@ -29,6 +29,12 @@ INSERT INTO outbox (alert_id, step, at) VALUES (%(alert)s, 'opened', %(at)s) RET
 INSERT INTO notification_target (municipality_id, name, url) VALUES (%(town)s, %(w)s, 'json://' || %(w)s)
     RETURNING target_id; -- -> target
 INSERT INTO target_test (target_id, who, asked_at) VALUES (%(target)s, %(w)s, %(at)s);
+UPDATE notification_target SET url = 'mailto://' || %(w)s WHERE target_id = %(target)s;
+INSERT INTO report_subscription (municipality_id, target_id, who, at) VALUES (%(town)s, %(target)s, %(w)s, %(at)s)
+    RETURNING report_subscription_id; -- -> subscription
+UPDATE notification_target SET url = 'json://' || %(w)s WHERE target_id = %(target)s;
+INSERT INTO report_run (report_subscription_id, municipality_id, month, planned_at, due_at) VALUES (%(subscription)s,
+    %(town)s, '2026-10-01', %(at)s, %(at)s);
 INSERT INTO on_call (municipality_id, target_id, place, valid_from, valid_to) VALUES (%(town)s, %(target)s, 1,
     %(at)s, %(at)s + interval '1 day');
 INSERT INTO delivery (outbox_id, target_id, due_at, wanted_at) VALUES (%(outbox)s, %(target)s, %(at)s, %(at)s);
@@ -38,6 +44,8 @@ INSERT INTO maintenance_window (municipality_id, scope_type, scope_name, valid_f
     VALUES (%(town)s, 'asset', %(w)s, %(at)s, %(at)s + interval '1 day', %(w)s, %(w)s);
 INSERT INTO rule_mute (asset_id, rule, valid_to, reason, who, at) VALUES (%(asset)s, 'r', %(at)s, %(w)s, %(w)s,
     %(at)s);
+INSERT INTO wiring_kept (municipality_id, asset_id, outages, reason, who, at) VALUES (%(town)s, %(asset)s,
+    ARRAY[%(alert)s], %(w)s, %(w)s, %(at)s);
 INSERT INTO rule_override (municipality_id, group_id, rule, reason) VALUES (%(town)s, %(group)s, 'r', %(w)s);
 INSERT INTO custom_rule (municipality_id, text, who, at, name) VALUES (%(town)s, %(w)s, %(w)s, %(at)s, 'own_' ||
     %(name)s);

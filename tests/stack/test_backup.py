@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from kraj.errors import ConfigurationError, UnavailableError
+from kraj.store.resend import VERSIONS_LOST_MAX
 from stack.backup import backup, restore
 from stack.database import EmbeddedPostgres
 
@@ -41,6 +42,25 @@ def test_what_was_backed_up_is_what_is_restored(
     assert towns(empty_url) == ["brno"]
     # The rights came back with the tables.
     assert towns(empty_url.replace(url.split("@")[0], database_role_url("kraj_api").split("@")[0])) == ["brno"]
+
+
+def test_after_a_restore_what_devices_keep_has_a_version_above_all_that_were_handed_out_since(
+    database_role_url: Callable[[str], str], empty_url: str, tmp_path: Path
+) -> None:
+    url, file = database_role_url("kraj_owner"), tmp_path / "kraj.dump"
+    execute(url, TOWN)
+    execute(
+        url,
+        "INSERT INTO device (name, municipality_id, state)"
+        " SELECT 'lamp-1', municipality_id, 'active' FROM municipality;"
+        "INSERT INTO desired (device_id, municipality_id, version, sent_version, changed_at, who)"
+        " SELECT device_id, municipality_id, 7, 7, now(), 'eva' FROM device",
+    )
+    backup(url, file)
+    restore(empty_url, file, replace=False)
+    with psycopg.connect(empty_url) as connection:
+        row = connection.execute("SELECT version, sent_version FROM desired").fetchone()
+    assert row == (7 + VERSIONS_LOST_MAX, 7), "it goes out again"
 
 
 def test_the_oldest_postgresql_is_backed_up_and_restored_too(database15_url: str, tmp_path: Path) -> None:

@@ -114,6 +114,10 @@ class LampRow:
     latitude: float | None
     longitude: float | None
     metadata: dict[str, Any]
+    gain_low: float | None = None
+    gain_full: float | None = None
+    learnt_w: float | None = None
+    """What the rules have learnt of it (``rules.lighting.power.Gain``), at which rated power."""
 
 
 _PROGRAM = """
@@ -169,7 +173,7 @@ _ROLLOUT = f"""
     FROM rollout r JOIN municipality m USING (municipality_id) JOIN asset_group g ON g.group_id = r.group_id
     CROSS JOIN LATERAL (
         SELECT count(*)::integer AS devices, count(*) FILTER (WHERE has)::integer AS given,
-               count(*) FILTER (WHERE has AND reported_version >= version)::integer AS applied,
+               count(*) FILTER (WHERE has AND reported_version = version)::integer AS applied,
                count(*) FILTER (WHERE has AND reported_error IS NOT NULL
                                 AND coalesce(reported_version, 0) < version)::integer AS failed
         FROM (SELECT x.*, (x.programs->>x.channel::text)::integer IS NOT DISTINCT FROM r.lamp_program_id AS has
@@ -177,7 +181,8 @@ _ROLLOUT = f"""
 """  # noqa: S608 - a constant of ours
 _DESIRED = """
     SELECT d.device_id, v.name AS device, m.name AS municipality, d.version, d.programs, d.interval_s, d.changed_at,
-           d.who, d.reason, d.sent_version, d.sent_at, d.reported_version, d.reported_at, d.reported_error
+           d.who, d.reason, d.sent_version, d.sent_at, d.reported_version, d.reported_at, d.reported_error,
+           d.outgrown_version
     FROM desired d JOIN device v USING (device_id) JOIN municipality m ON m.municipality_id = d.municipality_id
 """
 
@@ -218,7 +223,8 @@ async def lamps(connection: Connection, group_id: int) -> list[LampRow]:
     return await _rows(
         connection,
         LampRow,
-        "SELECT a.asset_id, a.latitude, a.longitude, a.metadata FROM asset_group_member k JOIN asset a USING (asset_id)"
+        "SELECT a.asset_id, a.latitude, a.longitude, a.metadata, c.gain_low, c.gain_full, c.rated_w AS learnt_w"
+        " FROM asset_group_member k JOIN asset a USING (asset_id) LEFT JOIN lamp_curve c USING (asset_id)"
         " WHERE k.group_id = %(group)s AND a.kind = 'lamp' AND a.retired_at IS NULL ORDER BY 1 LIMIT %(most)s",
         {"group": group_id, "most": LAMPS_MAX},
     )
@@ -289,18 +295,6 @@ async def town_of(
         )
         given = str(asset_id)
     return await (await connection.execute(statement.encode(), [given])).fetchone()
-
-
-async def elsewhere(connection: Connection, group_id: int) -> tuple[str, str] | None:
-    """A lamp of this segment that another one, which has a program, holds, too: its label, the other's name."""
-    cursor = await connection.execute(
-        "SELECT a.label, g.name FROM asset_group_member k JOIN asset_group_member o USING (asset_id)"
-        " JOIN asset a USING (asset_id) JOIN lighting_segment s ON s.group_id = o.group_id"
-        " JOIN asset_group g ON g.group_id = o.group_id"
-        " WHERE k.group_id = %s AND o.group_id <> k.group_id AND s.lamp_program_id IS NOT NULL LIMIT 1",
-        [group_id],
-    )
-    return await cursor.fetchone()
 
 
 async def lamp_program(connection: Connection, number: int) -> dict[str, Any] | None:

@@ -9,7 +9,9 @@ import pytest
 from psycopg import sql
 
 from kraj.kinds import KINDS
+from kraj.kpis import KPIS
 from kraj.store.registry import NewAsset, NewDevice, register
+from kraj.store.rollup_schema import STEPS
 from stack.database import OWNER
 from tests.kraj.store.samples import AT
 
@@ -220,7 +222,9 @@ def test_every_table_that_the_api_reads_stands_behind_the_wall(region: Region) -
             AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_any_column_privilege(r.rolname, c.oid, 'SELECT')
         """
     ).fetchall()
-    seen = {f"seen_{table}" for kind in KINDS.values() for table in (kind.reading_table, kind.latest_table)}
+    derived = {table for kind in KINDS.values() for table in (kind.reading_table, kind.latest_table)}
+    derived |= {k.rollup_table(step, group=g) for k in KINDS.values() for step in STEPS for g in (False, True)}
+    seen = {f"seen_{table}" for table in derived} | {kpi.view for kpi in KPIS.values()}
     assert seen <= {name for _, name, *_ in rows}
     open_ones = {
         name
@@ -228,7 +232,7 @@ def test_every_table_that_the_api_reads_stands_behind_the_wall(region: Region) -
         if not (walled if relkind in "rp" else name in seen and barrier)
     }
     assert open_ones <= OPEN
-    assert not {name for _, name, *_ in rows} & {kind.reading_table for kind in KINDS.values()}
+    assert not {name for _, name, *_ in rows} & derived
 
 
 OPEN = {"registry_version", "migration"}
