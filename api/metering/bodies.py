@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJs
 
 from api import written
 from api.lighting.bodies import Body, Id
+from api.problems import Problem
 from api.registry.bodies import Name, Title
 from api.schemas import Instant, Number, Paged
 from kraj import meters
@@ -60,7 +61,7 @@ class Spanning(Body):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.valid_until is not None and self.valid_until < self.valid_from:
-            raise ValueError("valid_until is before valid_from")
+            raise Problem("contradiction", 422, what="valid_until < valid_from")
         return self
 
 
@@ -78,7 +79,7 @@ class TariffBody(Spanning):
     @model_validator(mode="after")
     def _one_scope(self) -> Self:
         if self.asset_id is not None and self.group_id is not None:
-            raise ValueError("asset_id or group_id, not both")
+            raise Problem("contradiction", 422, what="asset_id + group_id")
         return self
 
 
@@ -204,7 +205,7 @@ class LinkBody(Spanning):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.asset_id is None) == (self.group_id is None):
-            raise ValueError("asset_id or group_id")
+            raise Problem("contradiction", 422, what="asset_id, group_id")
         return self
 
 
@@ -246,7 +247,7 @@ class InvoiceBody(Body):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.period_until < self.period_from:
-            raise ValueError("period_until is before period_from")
+            raise Problem("contradiction", 422, what="period_until < period_from")
         return self
 
 
@@ -293,9 +294,9 @@ class AllocationBody(Body):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if len({one.ean for one in self.shares} | {self.ean}) != len(self.shares) + 1:
-            raise ValueError("an EAN stands twice")
+            raise Problem("contradiction", 422, what="ean = ean")
         if sum(one.share_pct for one in self.shares) > 100.0005:
-            raise ValueError("more than 100 %")
+            raise Problem("contradiction", 422, what="Σ share_pct > 100")
         return self
 
 

@@ -52,7 +52,7 @@ def given(fields: dict[str, str | None]) -> Given:
     """What whoever uploads says, checked."""
     ean = (fields.get("ean") or "").replace(" ", "")
     if ean and not is_ean(ean):
-        raise Problem("ean", 400, name=ean)
+        raise Problem("ean", 404, name=ean)
     direction, times = fields.get("direction") or None, fields.get("times") or None
     if direction not in {None, "import", "export"}:
         raise Problem("parameter_value", 400, name="direction", value=direction)

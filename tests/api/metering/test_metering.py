@@ -151,7 +151,7 @@ async def test_a_broken_file_stores_nothing_and_an_unknown_ean_is_left_out(
     assert row == (0,)
     some = await uploaded(client, edc(AUTUMN))
     assert ([one["ean"] for one in some["points"]], some["findings"][0]["code"]) == ([SCHOOL], "unknown_ean")
-    await uploaded(client, edc(AUTUMN), 400, ean="859182400123456784")
+    await uploaded(client, edc(AUTUMN), 404, ean="859182400123456784")
 
 
 async def test_invoices_come_by_form_or_file_once_and_without_a_figure_there_is_no_difference(
