@@ -163,7 +163,7 @@ def programs(
 
 
 def up(settings: Settings) -> None:
-    """Run ingest, API, notifications and rollups until told to stop; migrate first.
+    """Run ingest, API, notifications, rollups and the daily archive until told to stop; migrate first.
 
     Without KRAJ_DATABASE_URL the embedded database runs beside them, without KRAJ_MQTT_HOST a broker under mutual TLS.
     """
@@ -210,6 +210,13 @@ def up(settings: Settings) -> None:
         ingest_env=ingest_env,
         authority_dir=settings.authority_folder,
         rollup_port=settings.rollup_metrics_port,
+    )
+    archive = {"KRAJ_DATABASE_URL": url()}
+    units.append(
+        (
+            "archive",
+            Program(kraj("archive", "--every", "24"), log=settings.state_dir / "logs" / "archive.log", env=archive),
+        )
     )
     page = f"http://{settings.api_host}:{settings.api_port}/"
     supervise(units, on_ready=lambda: typer.echo(f"Kraj runs: page {page}, broker {broker}; Ctrl-C stops it."))

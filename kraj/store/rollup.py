@@ -254,6 +254,9 @@ Rows = tuple[Ints, Ints, Ints, Ints, Floats, Floats]
 
 def rollups(connection: Connection, kind: Kind, step: str, spans: AssetSpans) -> Rows:
     """The rollups of the spans, by asset, bucket and municipality."""
+    if not len(spans):
+        none = np.zeros(0, np.int64)
+        return none, none, none, none, np.zeros(0), np.zeros((0, len(value_columns(kind))))
     pairs = [never_null(column.name, column.sql) for column in value_columns(kind)]
     names = ", ".join([*(column.name for column in CORE), *(expression for expression, _ in pairs)])
     bucket, asset, town, counted, covered, *found = _fetch(
