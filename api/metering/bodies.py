@@ -22,7 +22,7 @@ SHARES_MAX: Final = 200
 
 def _day(given: date) -> date:
     if not FIRST <= given <= LAST:
-        raise ValueError(f"from {FIRST} to {LAST}")
+        raise Problem("contradiction", 422, what=f"{given} < {FIRST}" if given < FIRST else f"{given} > {LAST}")
     return given
 
 
@@ -35,7 +35,7 @@ def _ean(given: str) -> str:
 Day = Annotated[
     date,
     AfterValidator(_day),
-    WithJsonSchema({"type": "string", "format": "date", "pattern": "^20[0-9]{2}-", "examples": ["2026-01-01"]}),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-01-01"]}),
 ]
 Ean = Annotated[
     str,

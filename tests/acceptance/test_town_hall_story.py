@@ -40,7 +40,7 @@ __all__ = ["browser"]
 
 PASSWORD = "devět slepic na plotě"
 LAMP = "lamp-70b3d5"
-ENDED_S_MAX = 20.0
+ENDED_S_MAX = 5.0
 """From revocation to the end of the session that the device's name has."""
 
 

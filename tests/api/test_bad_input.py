@@ -19,7 +19,7 @@ from tests.api import contract, signing
 from tests.api.conftest import NOW, Region
 
 PROBLEM = "application/problem+json"
-HOLDS_S_MAX = 10.0
+HOLDS_S_MAX = 3.0
 
 
 @pytest.fixture

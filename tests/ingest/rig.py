@@ -25,7 +25,7 @@ from stack.broker import Broker
 
 ROOT = Path(__file__).parents[2]
 TOWN = "lhota"
-DEADLINE_S = 60.0
+DEADLINE_S = 15.0
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from tests.ingest.rig import TOWN, Ingest, now_ms, query, register_lamps, wait_u
 from tests.stack.mutual import NAMES, Place, admitted, device
 from tests.stack.test_broker import Client, publish, subscribe
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 5.0
 
 
 class Site:

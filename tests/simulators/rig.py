@@ -25,7 +25,7 @@ from simulators.device import Link, SimulatedDevice
 from simulators.region import Device
 from simulators.ring import Resend, Ring
 
-WAIT_S = 60.0
+WAIT_S = 15.0
 NEVER = Resend(first_ms=3_600_000, longest_ms=3_600_000)
 SOON = Resend(first_ms=150, longest_ms=600)
 DEVICE = Device(name="lamp-a1", municipality="obec", installed=())

@@ -25,7 +25,7 @@ from stack.database import EmbeddedPostgres
 from stack.process import free_port
 from stack.services import database_url
 
-WARM_S_MAX = 45.0
+WARM_S_MAX = 15.0
 
 
 class Kraj:

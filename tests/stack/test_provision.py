@@ -26,7 +26,7 @@ from tests.ingest.rig import Ingest, query
 from tests.stack.mutual import NAMES
 
 DEVICES = 120
-DEVICES_S_MAX = 20.0
+DEVICES_S_MAX = 3.0
 
 
 def now() -> datetime:
