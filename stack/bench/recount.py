@@ -51,11 +51,9 @@ async def _recount(url: str) -> Recount:
                     expected.add((change.rule, f"{change.scope.type}/{change.scope.name}"))
             watch.commit()
         by_time = {rule.name for rule in catalogue.load() if rule.per == "time"}
-        # What comes out of order after an outage is judged apart and closed at once: history, of which nobody is told.
         rows = await (
             await connection.execute(
-                "SELECT rule, scope_type || '/' || scope_name,"
-                " count(*) FILTER (WHERE told > 0 OR state <> 'closed'), max(told) FROM alert LEFT JOIN"
+                "SELECT rule, scope_type || '/' || scope_name, count(*), max(told) FROM alert LEFT JOIN"
                 " (SELECT alert_id, count(*) AS told FROM outbox WHERE step = 'opened' GROUP BY 1) o USING (alert_id)"
                 " GROUP BY 1, 2"
             )

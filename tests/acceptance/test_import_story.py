@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.acceptance.keys import enter
 from tests.acceptance.test_page import Connection, browser, complaints, connection, faultless, fleet, opened, site
 from tests.kraj.importing.samples import csv_file
 
@@ -69,7 +70,7 @@ def test_a_clerk_mends_a_pasport_registers_it_and_takes_it_back(  # noqa: PLR091
     upload(page, site, title, good)
     expect(page.get_by_text("Do evidence přibude 5 prvků.")).to_be_visible()
     expect(page.get_by_role("row", name="P-1")).to_contain_text("49.2")
-    page.get_by_role("button", name="Zapsat do evidence").press("Enter")
+    enter(page.get_by_role("button", name="Zapsat do evidence"))
     expect(page.get_by_role("status")).to_contain_text("Přibylo 5 prvků.")
     page.get_by_role("link", name="P-3", exact=True).click()
     expect(page.get_by_role("heading", name="P-3")).to_be_visible()

@@ -21,6 +21,7 @@ from kraj.store.registry import NewAsset, NewDevice, register
 from simulators.region import region
 from stack.database import OWNER
 from stack.process import free_port
+from tests.acceptance.keys import enter
 from tests.api.signing import SIGNED, signed_in
 
 pytestmark = pytest.mark.browser
@@ -274,13 +275,13 @@ def test_everything_can_be_reached_by_keyboard(
     page.goto(site)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.locator("main")).to_be_focused()
     for name in ("Pause updates", "Municipality", "Kind", "Search", "Show", "Zoom out", "Zoom in"):
         page.keyboard.press("Tab")
         assert name in focused(page)
     width = page.locator(".drawing").evaluate("drawing => drawing.clientWidth")
-    page.keyboard.press("Enter")
+    enter(page)
     assert page.locator(".drawing").evaluate("drawing => drawing.clientWidth") == pytest.approx(2 * width, abs=4)
     page.keyboard.press("Tab")
     assert "Map" in focused(page)
@@ -292,14 +293,14 @@ def test_everything_can_be_reached_by_keyboard(
         page.keyboard.press(key)
         walked.add(focused(page))
     assert len(walked) > 1
-    page.keyboard.press("Enter")
+    enter(page)
     page.wait_for_url("**/?municipality=*")
     marker = page.locator(".marker").first
     marker.focus()
-    page.keyboard.press("Enter")
+    enter(page)
     page.wait_for_url("**/assets/*")
     expect(page.get_by_role("heading", name="All metrics")).to_be_visible()
-    page.get_by_role("link", name="Back to the overview").press("Enter")
+    enter(page.get_by_role("link", name="Back to the overview"))
     expect(page.get_by_role("heading", name="In the field")).to_be_visible()
     assert complaints == []
     page.close()

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pyotp.totp import TOTP
 
+from tests.acceptance.keys import enter
 from tests.acceptance.test_page import Connection, browser, connection, faultless, fleet, site
 from tests.api.signing import NAME, SIGNED, person
 
@@ -85,12 +86,12 @@ def test_the_header_is_one_line_and_its_menu_opens_by_keyboard_without_scripts(
     assert box["height"] < LINE_PX
     link = page.locator("nav a[href='/grants']")
     expect(link).to_be_hidden()
-    page.locator("nav summary").press("Enter")
+    enter(page.locator("nav summary"))
     expect(link).to_be_visible()
     box = page.locator("header.top").bounding_box()
     assert box is not None
     assert box["height"] < LINE_PX, "the menu lies over the page"
-    link.press("Enter")
+    enter(link)
     expect(page).to_have_url(f"{site}/grants")
     page.close()
 
@@ -106,21 +107,21 @@ def test_a_team_is_made_its_members_changed_and_it_ends(browser: Browser, site: 
     taken = one(shared, "SELECT name FROM municipality WHERE municipality_id = 1")
     page.get_by_label("Municipality").select_option(taken)
     page.get_by_label("Petra Nováková 1").check()
-    page.get_by_role("button", name="Make the team").press("Enter")
+    enter(page.get_by_role("button", name="Make the team"))
     expect(page.get_by_role("alert")).to_be_visible()
     expect(page.get_by_label("Petra Nováková 1")).to_be_checked()
     page.get_by_label("Name of the team").fill("Crew north")
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.get_by_role("heading", name="Crew north")).to_be_visible()
     page.get_by_label("Petra Nováková 1").uncheck()
     page.get_by_label("Petra Nováková 2").check()
-    page.get_by_role("button", name="Save").press("Enter")
+    enter(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("The members are saved.")).to_be_visible()
     members = (
         "SELECT string_agg(p.title, ',') FROM team_member m JOIN team USING (team_id) JOIN person p USING (person_id)"
     )
     assert one(shared, f"{members} WHERE team.name = 'Crew north'") == "Petra Nováková 2"
-    page.get_by_role("button", name="End the team").press("Enter")
+    enter(page.get_by_role("button", name="End the team"))
     expect(page.get_by_text("The team has ended.")).to_be_visible()
     expect(page.get_by_role("link", name="Crew north")).to_have_count(0)
     page.close()
@@ -137,18 +138,18 @@ def test_a_grant_is_given_for_a_group_until_a_day_and_ended(browser: Browser, si
     page.get_by_label("work on alerts").check()
     page.get_by_label("Until which day").fill("2020-01-01")
     page.get_by_label("Why").fill("contract 7")
-    page.get_by_role("button", name="Grant access").press("Enter")
+    enter(page.get_by_role("button", name="Grant access"))
     expect(page.get_by_role("alert")).to_be_visible()
     expect(page.get_by_label("Why")).to_have_value("contract 7")
     page.get_by_label("Until which day").fill(until)
-    page.get_by_role("button", name="Grant access").press("Enter")
+    enter(page.get_by_role("button", name="Grant access"))
     expect(page.get_by_text("The grant is valid.")).to_be_visible()
     row = shared.execute(
         "SELECT to_region, group_id, rights, valid_to > now() + interval '29 days', who FROM access_grant"
         " WHERE reason = 'contract 7'"
     ).fetchone()
     assert row == (True, 1, ["act", "read"], True, "Jana")
-    page.get_by_role("button", name="End contract 7").press("Enter")
+    enter(page.get_by_role("button", name="End contract 7"))
     expect(page.get_by_text("The grant has ended.")).to_be_visible()
     assert one(shared, "SELECT valid_to <= now() FROM access_grant WHERE reason = 'contract 7'")
     page.close()
@@ -165,16 +166,16 @@ def test_assets_are_found_put_into_a_group_and_taken_out_and_other_towns_have_no
     )
     page = english(browser)
     page.goto(f"{site}/groups")
-    page.get_by_role("link", name="Vývod RVO-01/2").press("Enter")
+    enter(page.get_by_role("link", name="Vývod RVO-01/2"))
     page.get_by_role("searchbox").fill("Testovaci")
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.get_by_text("nothing like that in the group's municipality")).to_be_visible()
     page.get_by_role("searchbox").fill(label)
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name=f"Add {label}", exact=True).press("Enter")
+    enter(page)
+    enter(page.get_by_role("button", name=f"Add {label}", exact=True))
     expect(page.get_by_text("Put into the group.")).to_be_visible()
     assert one(shared, "SELECT count(*) FROM asset_group_member WHERE group_id = 1") == 6
-    page.get_by_role("button", name=f"Remove {label}", exact=True).press("Enter")
+    enter(page.get_by_role("button", name=f"Remove {label}", exact=True))
     expect(page.get_by_text("Taken out of the group.")).to_be_visible()
     assert one(shared, "SELECT count(*) FROM asset_group_member WHERE group_id = 1") == 5
     page.close()
@@ -195,11 +196,11 @@ def test_recovery_codes_are_renewed_by_who_has_the_telephone(browser: Browser, s
     page.goto(f"{site}/account")
     right = TOTP(TOTP_SECRET).now()
     page.get_by_label("Code from the telephone").fill(f"{(int(right) + 1) % 1_000_000:06}")
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.get_by_role("alert")).to_be_visible()
     assert one(shared, "SELECT count(*) FROM recovery_code WHERE digest = 'old'") == 1
     page.get_by_label("Code from the telephone").fill(TOTP(TOTP_SECRET).now())
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.locator(".codes li")).to_have_count(10)
     expect(page.get_by_text("earlier ones no more")).to_be_visible()
     assert one(shared, "SELECT count(*) FROM recovery_code WHERE digest = 'old'") == 0
@@ -212,10 +213,10 @@ def test_a_webhooks_secret_is_seen_once(browser: Browser, site: str, shared: Con
     page.goto(f"{site}/notifications/targets/new")
     page.locator("#name").fill("Dispatch")
     page.get_by_label("Address", exact=True).fill("webhook+https://hooks.example.cz/kraj")
-    page.keyboard.press("Enter")
+    enter(page)
     shown = page.get_by_role("region", name="Secret of the signed webhook").inner_text()
     assert shown.startswith("whsec_")
-    page.locator(".back a").press("Enter")
+    enter(page.locator(".back a"))
     expect(page.get_by_text("signed webhook").first).to_be_visible()
     assert shown not in page.content()
     page.close()

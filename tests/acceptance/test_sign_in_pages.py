@@ -13,6 +13,7 @@ from pyotp.totp import TOTP
 from api.door.keeper import COOKIE
 from stack import people
 from stack.database import OWNER
+from tests.acceptance.keys import enter
 from tests.acceptance.test_page import Connection, browser, complaints, connection, faultless, fleet, site
 from tests.api.signing import SIGNED, person
 
@@ -67,12 +68,12 @@ def test_an_administrator_comes_in_the_first_time_by_keyboard_and_without_script
     page.goto(f"{site}{link}?lang=en")
     page.get_by_label("New password", exact=True).fill(PASSWORD)
     page.get_by_label("New password once more").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.get_by_role("heading", name="Set up codes")).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("QR"))).to_be_visible()
     secret = page.locator("ol.steps code").inner_text().replace(" ", "")
     page.get_by_label("Code", exact=True).fill(TOTP(secret).now())
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     expect(page.locator(".codes li")).to_have_count(10)
     recovery = page.locator(".codes li").first.inner_text()
@@ -83,8 +84,8 @@ def test_an_administrator_comes_in_the_first_time_by_keyboard_and_without_script
     page.goto(f"{site}/quarantine")
     page.get_by_label("E-mail").fill("nova@kraj.example")
     page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    enter(page)
     page.get_by_label("Code", exact=True).fill(recovery)
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page).to_have_url(f"{site}/quarantine")
     page.close()

@@ -29,6 +29,7 @@ from stack.broker import Broker
 from stack.database import OWNER
 from stack.guard import GuardedBroker
 from stack.process import free_port
+from tests.acceptance.keys import enter
 from tests.acceptance.test_page import START_S_MAX, answers, browser
 from tests.api.signing import person
 from tests.ingest.rig import Ingest
@@ -102,10 +103,10 @@ def signed_in_the_first_time(browser: Browser, hall: TownHall) -> Page:
     page.goto(f"{hall.site}/links/{code}?lang=cs")
     page.locator("#password").fill(PASSWORD)
     page.locator("#again").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    enter(page)
     secret = page.locator("ol.steps code").inner_text().replace(" ", "")
     page.get_by_label("Kód", exact=True).fill(TOTP(secret).now())
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.locator(".codes li")).to_have_count(10)
     page.locator("a.button").click()
     expect(page.get_by_role("heading", name="Zařízení v terénu")).to_be_visible()
@@ -187,7 +188,7 @@ def test_a_town_halls_first_day_and_bad_night(browser: Browser, town_hall: TownH
     renewed.goto(f"{hall.site}{link[0]}?lang=cs")
     renewed.locator("#password").fill(PASSWORD)
     renewed.locator("#again").fill(PASSWORD)
-    renewed.keyboard.press("Enter")
+    enter(renewed)
     expect(renewed.get_by_role("heading", name="Nastavit kód z telefonu")).to_be_visible()
     assert "JBSWY3DPEHPK3PXP" not in renewed.locator("ol.steps code").inner_text().replace(" ", "")
     renewed.close()
