@@ -197,6 +197,14 @@ ORDER BY label LIMIT 5000
     return _asking("asset", label or words("variable.asset"), asked)
 
 
+def point(words: Words) -> Variable:
+    """Metering points by name; all is 0, so that those whose name is gone count as well."""
+    asked = f"""
+SELECT title || ' (' || ean || ')' AS "__text", ean AS "__value" FROM seen_metering_point WHERE {sql.TOWN} ORDER BY 1
+"""  # noqa: S608
+    return _several(_asking("point", words("variable.point"), asked)).all_value("'0'")
+
+
 def _several(variable: dashboard.QueryVariable) -> dashboard.QueryVariable:
     everything = models.VariableOption(selected=True, text=["All"], value=["$__all"])
     return variable.multi(True).include_all(True).current(everything)

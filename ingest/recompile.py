@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import structlog
 
 from kraj import dimming as programs
@@ -14,7 +15,6 @@ from rules.dimming import desired, place
 
 SEGMENTS_MAX = 5
 """Looked at in one go, some milliseconds each: 43,000 a day, when that is every ten seconds."""
-WHO, REASON = "kraj", "kalendář, místo svítidel · calendar, place of lamps"
 
 log: Any = structlog.get_logger(__name__)
 
@@ -28,16 +28,18 @@ async def recompile(connection: Connection, now: datetime) -> int:
     async with connection.transaction():
         for one in await dimming.look_at(connection, now, SEGMENTS_MAX):
             try:
-                floor = floor_pct(one.designed_class, one.permitted_class)
-                program = Program() if one.document is None else programs.read(one.document, floor)
-            except ProgramError as error:
-                log.warning("a segment's program cannot be compiled", group_id=one.group_id, error=str(error))
-                continue
-            lamps = await lighting.lamps(connection, one.group_id)
-            middle = await lighting.middle(connection, one.municipality_id)
-            where = place(((lamp.latitude, lamp.longitude) for lamp in lamps), middle)
-            document = desired(program, floor, *where, now.date())
-            changed += await dimming.compile_anew(connection, one, document, who=WHO, reason=REASON, at=now)
+                changed += await _compile(connection, one, now)
+            except (ProgramError, psycopg.errors.CheckViolation) as error:
+                log.warning("a segment's program is not compiled anew", group_id=one.group_id, error=str(error).strip())
     if changed:
         log.info("programs compiled anew", segments=changed)
     return changed
+
+
+async def _compile(connection: Connection, one: dimming.Compiled, now: datetime) -> bool:
+    floor = floor_pct(one.designed_class, one.permitted_class)
+    program = Program() if one.document is None else programs.read(one.document, floor)
+    lamps = await lighting.lamps(connection, one.group_id)
+    middle = await lighting.middle(connection, one.municipality_id)
+    where = place(((lamp.latitude, lamp.longitude) for lamp in lamps), middle)
+    return await dimming.compile_anew(connection, one.group_id, desired(program, floor, *where, now.date()), now)

@@ -39,7 +39,7 @@ async def _announce(connection: Connection, motion: trains.Motion, now: datetime
         connection,
         [lamps[place].asset_id for place in near],
         level_pct=sensor.level_pct,
-        until=now + train.lasts(sensor),
+        lasts=train.lasts(sensor),
         pause=train.pause(sensor),
         why=motion.label,
         now=now,

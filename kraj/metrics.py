@@ -1,5 +1,6 @@
 """What a metric and a device kind are; everything else about readings is derived from these two records."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -72,6 +73,9 @@ class Metric:
     ``bits`` name the bits of a ``Type.FLAGS`` metric from bit 0; only append here too.
     ``rollup`` is what becomes of it over time where its type does not tell; with ``extremes`` the lowest and the
     highest value are kept beside a mean.
+    ``public`` says that anybody may know it, of each asset in each quarter-hour, since it tells nothing of persons
+    (nor that somebody is there: lights that follow motion, charging phones, what a house uses), nothing to a thief
+    (doors, shocks, what is switched off inside) and nothing of the connection. Nothing is public by itself.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Metric:
     bits: tuple[str, ...] = ()
     rollup: Rollup | None = None
     extremes: bool = False
+    public: bool = False
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -110,6 +115,16 @@ class Metric:
             raise ConfigurationError(f"metric {self.name!r}: extremes belong to a mean")
 
     @property
+    def decimals(self) -> int:
+        """How finely an ordinary sensor tells it: the decimal place below a tenth of the deadband (0.1 V of 2 V; -3 are
+        thousands). Without one per cent have a tenth, all else a thousandth, and what is no real number none."""
+        if self.type is not Type.REAL:
+            return 0
+        if self.deadband:
+            return -math.floor(math.log10(self.deadband / 10) + 1e-9)
+        return 1 if self.unit is Unit.PERCENT else 3
+
+    @property
     def rolled(self) -> Rollup:
         """What becomes of it over time: by its type, where ``rollup`` does not say otherwise. Codes have no mean."""
         if self.rollup is not None:
@@ -129,16 +144,24 @@ _ROLLED = {
 }
 
 
-def state(name: str, title: Title, states: tuple[str, ...], *, source: str) -> Metric:
+def state(name: str, title: Title, states: tuple[str, ...], *, source: str, public: bool = False) -> Metric:
     """A metric whose value is one of a few words; stored as the word's position."""
     return Metric(
-        name, Unit.NONE, title, (0, max(1, len(states) - 1)), deadband=0, type=Type.STATE, states=states, source=source
+        name,
+        Unit.NONE,
+        title,
+        (0, max(1, len(states) - 1)),
+        deadband=0,
+        type=Type.STATE,
+        states=states,
+        source=source,
+        public=public,
     )
 
 
-def flag(name: str, title: Title, *, source: str) -> Metric:
+def flag(name: str, title: Title, *, source: str, public: bool = False) -> Metric:
     """A yes-or-no metric, sent at once when it changes."""
-    return Metric(name, Unit.NONE, title, (0, 1), deadband=0, type=Type.BOOLEAN, source=source)
+    return Metric(name, Unit.NONE, title, (0, 1), deadband=0, type=Type.BOOLEAN, source=source, public=public)
 
 
 def flags(name: str, title: Title, bits: tuple[str, ...], *, source: str) -> Metric:
@@ -146,9 +169,12 @@ def flags(name: str, title: Title, bits: tuple[str, ...], *, source: str) -> Met
     return Metric(name, Unit.NONE, title, (0, 2**BITS_MAX - 1), deadband=0, type=Type.FLAGS, bits=bits, source=source)
 
 
-def counter(name: str, unit: Unit, title: Title, *, source: str, deadband: float | None = None) -> Metric:
+def counter(
+    name: str, unit: Unit, title: Title, *, source: str, deadband: float | None = None, public: bool = False
+) -> Metric:
     """A cumulative whole number that never falls in ordinary life."""
-    return Metric(name, unit, title, (0, COUNTER_MAX), deadband=deadband, type=Type.COUNTER, source=source)
+    span = (0, COUNTER_MAX)
+    return Metric(name, unit, title, span, deadband=deadband, type=Type.COUNTER, source=source, public=public)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +207,11 @@ class Kind:
     def numeric(self) -> tuple[Metric, ...]:
         """The metrics that travel as JSON numbers or booleans (all but the states)."""
         return tuple(m for m in self.metrics if m.type is not Type.STATE)
+
+    @cached_property
+    def public(self) -> tuple[Metric, ...]:
+        """The metrics that anybody may know."""
+        return tuple(m for m in self.metrics if m.public)
 
     @cached_property
     def positions(self) -> dict[str, int]:

@@ -1,8 +1,10 @@
 """Readings by asset and time into quarters of an hour, hours and days: means by time, increases of counters, shares.
 
 A reading's value holds until the asset's next one, at most for three heartbeats. What a counter rose by between two
-readings belongs evenly to the time between them. Everything about a quarter follows from the readings around it, so it
-may be made again at any time, with the same result.
+readings belongs evenly to the time between them; where whole days of Prague lie between them, to those alone: days in
+which something was heard hold what was measured, and a total over all of them is right. Buckets of which nothing is
+covered are booked, not measured, and are shown to nobody (``kraj.store.rollup_schema``). Everything about a quarter
+follows from the readings around it, so it may be made again at any time, with the same result.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from rules.counted import Seen, Spans, counted, counters
 
 QUARTER_MS: Final = 900_000
 HOUR_MS: Final = 3_600_000
+DAY_MS_LEAST: Final = 23 * HOUR_MS
+"""A day on which the clocks go forward."""
 PRAGUE: Final = ZoneInfo("Europe/Prague")
 HEARTBEATS_HELD: Final = 3
 
@@ -193,13 +197,32 @@ def _increases(kind: Kind, seen: Seen, cells: _Cells, metric: Metric, most: Floa
     found = counted(seen, seen.values[:, kind.positions[metric.name]], metric, most)
     if len(found.at) < 2:
         return np.full(len(cells.row), np.nan)
-    known = ~np.isnan(found.step)
-    points = cells.key(seen.row[found.at], seen.ts_ms[found.at]).astype(np.float64)
-    total = np.concatenate([[0.0], np.cumsum(np.where(known, found.step, 0.0))])
-    time = np.concatenate([[0.0], np.cumsum(np.where(known, np.diff(seen.ts_ms[found.at]), 0))])
+    row, ts_ms, step = _silent_days(seen.row[found.at], seen.ts_ms[found.at], found.step)
+    known = ~np.isnan(step)
+    points = cells.key(row, ts_ms).astype(np.float64)
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, step, 0.0))])
+    time = np.concatenate([[0.0], np.cumsum(np.where(known, np.diff(ts_ms), 0))])
     begin, end = cells.key(cells.row, cells.begin_ms), cells.key(cells.row, cells.end_ms)
     covered = np.interp(end, points, time) - np.interp(begin, points, time)
     return np.where(covered > 0, np.interp(end, points, total) - np.interp(begin, points, total), np.nan)
+
+
+def _silent_days(row: Ints, ts_ms: Ints, step: Floats) -> tuple[Ints, Ints, Floats]:
+    """Steps over whole days of Prague cut at the first and the last midnight within: they belong between these."""
+    long = np.flatnonzero(~np.isnan(step) & (np.diff(ts_ms) >= DAY_MS_LEAST))
+    if not len(long):
+        return row, ts_ms, step
+    bounds = midnights(int(ts_ms[long].min()), int(ts_ms[long + 1].max()))
+    first = bounds[np.searchsorted(bounds, ts_ms[long])]
+    last = bounds[np.searchsorted(bounds, ts_ms[long + 1], "right") - 1]
+    whole = last > first
+    long, first, last = long[whole], first[whole], last[whole]
+    cut = np.repeat(long + 1, 2)
+    moments = np.stack([first, last], axis=1).ravel()
+    # Before the first midnight nobody knows, between them it rose, behind the last one nobody knows.
+    steps = np.insert(step, np.repeat(long, 2), np.stack([np.full(len(long), np.nan), step[long]], axis=1).ravel())
+    steps[long + 2 * np.arange(1, len(long) + 1)] = np.nan
+    return np.insert(row, cut, row[cut]), np.insert(ts_ms, cut, moments), steps
 
 
 def _reduce(kind: Kind, values: Floats, seconds: Floats, first: Ints) -> Floats:

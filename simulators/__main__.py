@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from kraj.errors import ConfigurationError, KrajError
 from kraj.settings import Settings, load
+from simulators.fault_file import FaultFile
 from simulators.faults import chosen
 from simulators.fleet import Counts, run, wall_clock_ms
 from simulators.pace import Pace
@@ -32,7 +32,10 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
         str, typer.Option(help="none, scenario (what befalls such a region in a month), or CAUSE@LABEL.")
     ] = "none",
     fault_file: Annotated[
-        Path | None, typer.Option(help="JSON list of faults to act out besides, as `kraj demo` writes it.")
+        Path | None,
+        typer.Option(
+            help="JSON list of faults to act out besides, as `kraj demo` writes it; read again whenever it is written."
+        ),
     ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Of a scenario: so many times as many faults as usual.")] = 1.0,
     start: Annotated[
@@ -84,9 +87,10 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
         pace = Pace.of(lambda: wall_clock_ms() + offset_ms, _ms(start), speed)
         begin_ms = pace.now_ms() + CALM_MS
         befalling = chosen(faults, made, seed=seed, start_ms=begin_ms, days=SCENARIO_DAYS, rate=rate)
-        if fault_file is not None:
-            befalling += _faults(fault_file)
-        asyncio.run(_simulate(settings, made, befalling, pace, interval, passwords, identities))
+        file = None if fault_file is None else FaultFile(fault_file, befalling)
+        if file is not None:
+            befalling = file.read()
+        asyncio.run(_simulate(settings, made, befalling, file, pace, interval, passwords, identities))
     except KrajError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -96,6 +100,7 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
     settings: Settings,
     simulated: Region,
     faults: tuple[Fault, ...],
+    file: FaultFile | None,
     pace: Pace,
     interval: float | None,
     passwords: dict[str, str] | None,
@@ -120,6 +125,7 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
         interval_s=interval,
         faults=faults,
         pace=pace,
+        befalling=None if file is None else file.changed,
         report=lambda counts: _say(counts, pace),
     )
 
@@ -127,14 +133,6 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
 FAULTS_SHOWN = 20
 CALM_MS = 120_000
 """Nothing befalls anybody before: devices connect first, so that their wills can tell of it."""
-
-
-def _faults(file: Path) -> tuple[Fault, ...]:
-    """Raises ``ConfigurationError`` when the file is missing or of another shape."""
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=tuple[Fault, ...])
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigurationError(f"--fault-file {file}: {error}") from error
 
 
 def _ms(start: datetime | None) -> int | None:

@@ -90,7 +90,8 @@ class Controller:
     """The controller of some lamps, or of a contactor, by channel the row of each in ``told``; ``clock`` is whether it
     knows the time, ``kind`` whose rows these are.
 
-    ``changed`` is called whenever what holds may have changed.
+    ``changed`` is called whenever what holds may have changed, ``obeyed`` with kind, row and moment (ms) when somebody
+    has told a level by hand.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Controller:
         *,
         clock: bool = True,
         kind: str = "lamp",
+        obeyed: Callable[[str, int, int], object] | None = None,
     ) -> None:
         self.version = 0
         self.kind = kind
@@ -110,6 +112,7 @@ class Controller:
         self._told = told
         self._now_ms = now_ms
         self._changed = changed
+        self._obeyed = obeyed
         self._clock = clock
         self._running: dict[int, bytes] = {}
 
@@ -169,6 +172,8 @@ class Controller:
         if until_ms <= now_ms:
             raise PayloadError("expired", "")
         self._told.order(row, command.reason, float(command.level_pct), now_ms, until_ms)
+        if self._obeyed is not None and command.reason == "manual":
+            self._obeyed(self.kind, row, now_ms)
 
     def _until_ms(self, command: Command, now_ms: int, expiry_s: int | None) -> int:
         if command.until is None:

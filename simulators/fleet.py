@@ -16,8 +16,10 @@ from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from simulators.agenda import Agenda, Due, Event, Turn
 from simulators.asset import Asset
+from simulators.attention import Attention
 from simulators.controller import Controller
 from simulators.device import Link, SimulatedDevice
+from simulators.fault_file import turned
 from simulators.identity import ROOTS, contexts
 from simulators.pace import Pace
 from simulators.physics.cabinet import CabinetModel
@@ -76,8 +78,9 @@ class Fleet:
     ``pace`` gives the simulated time. Devices report by their own habits, and lose power and network as the region's
     days and ``faults`` bring it; with ``interval_s`` they do nothing but report so often, day and night, powered or
     not: a load for the platform. Lamps and contactors obey what they are told over MQTT: ``controllers`` has those of
-    their devices. With ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that the platform
-    confirmed, as an oracle for what it must hold.
+    their devices. ``befalling`` is asked at each look for other faults than before (None: as they were). With
+    ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that the platform confirmed: an oracle
+    for what it must hold.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Fleet:
         interval_s: float | None = None,
         faults: Sequence[Fault] = (),
         pace: Pace | None = None,
+        befalling: Callable[[], Sequence[Fault] | None] | None = None,
         world: World | None = None,
         boot: int | None = None,
         ring_capacity: int = CAPACITY,
@@ -112,6 +116,8 @@ class Fleet:
         self._looked_ms = 0
         self._world = world or World(region)
         self._faults = tuple(faults)
+        self._befalling = befalling
+        self._attention = Attention(self._world.models)
         self._boot = self._pace.now_ms() // 1000 - BOOTS_FROM_S if boot is None else boot
         self._stamps = Stamps(region, faults, RADIOS["ordinary"])
         channels = np.array([i.channel for device in region.devices for i in device.installed])
@@ -201,7 +207,13 @@ class Fleet:
                 rows = {i.channel: row[i.asset.key] for i in device.installed if i.asset.key in row}
                 if rows:
                     found[device.name] = Controller(
-                        rows, model.told, self._pace.now_ms, self._take_notice, clock=device.clock, kind=kind
+                        rows,
+                        model.told,
+                        self._pace.now_ms,
+                        self._take_notice,
+                        clock=device.clock,
+                        kind=kind,
+                        obeyed=self._attention.draw,
                     )
         return found
 
@@ -243,6 +255,7 @@ class Fleet:
     async def _again(self, agenda: Agenda) -> Agenda:
         """The same day with what lamps were told since the last look; what was reported until then stays reported."""
         self._told = False
+        self._roster.faults = self._faults
         for kind in OBEYING:
             told = [one for one in self.controllers.values() if one.kind == kind]
             self._roster.every(kind, {row: one.interval_s for one in told for row in one.rows})
@@ -254,17 +267,26 @@ class Fleet:
         end_ms = agenda.duty.start_ms + DAY_MS
         self._looked_ms = max(self._looked_ms, agenda.duty.start_ms - 1)
         while not self._hushed:
+            self._turn(self._looked_ms + 1)
             if self._told:
                 agenda = await self._again(agenda)
             now_ms = min(self._pace.now_ms(), end_ms - 1)
             for event in agenda.happened(now_ms):
                 self._befall(event)
-            for due in agenda.due(now_ms):
+            for due in (*agenda.due(now_ms), *self._attention.due(now_ms)):
                 self._record(due, agenda.duty.presence)
             self._looked_ms = now_ms
             if self._pace.now_ms() >= end_ms:
                 return
             await asyncio.sleep(min(LOOK_S, self._pace.wait_s(agenda.next_ms())))
+
+    def _turn(self, now_ms: int) -> None:
+        """Take other faults, where somebody has written them."""
+        found = None if self._befalling is None else self._befalling()
+        if found is not None:
+            self._faults = turned(self._faults, found, now_ms)
+            self._stamps = Stamps(self._world.region, self._faults, RADIOS["ordinary"])
+            self._told = True
 
     def _befall(self, event: Event) -> None:
         device = self._by_place[event.device]
@@ -305,6 +327,7 @@ class Fleet:
         began_ms = self._pace.now_ms()
         while not self._hushed:
             ts_ms = self._pace.now_ms()
+            self._turn(ts_ms)
             if ts_ms // DAY_MS != day or self._told:
                 day, self._told = ts_ms // DAY_MS, False
                 await asyncio.to_thread(self._world.prepare, day * DAY_MS, self._faults)
@@ -341,6 +364,7 @@ async def run(
     interval_s: float | None = None,
     faults: Sequence[Fault] = (),
     pace: Pace | None = None,
+    befalling: Callable[[], Sequence[Fault] | None] | None = None,
     report: Callable[[Counts], None] | None = None,
 ) -> Counts:
     """Simulate ``region`` against the broker in ``settings`` until ``stop`` is set; gives the final counts.
@@ -349,7 +373,14 @@ async def run(
     """
     link = Link(host=settings.mqtt_host, port=settings.mqtt_port)
     fleet = Fleet(
-        region, link, credentials=credentials, identities=identities, interval_s=interval_s, faults=faults, pace=pace
+        region,
+        link,
+        credentials=credentials,
+        identities=identities,
+        interval_s=interval_s,
+        faults=faults,
+        pace=pace,
+        befalling=befalling,
     )
 
     async def reporting() -> None:

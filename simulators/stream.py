@@ -118,6 +118,9 @@ class Stream:
         device = self._world.device[part.kind][rows]
         for name, column in self._stamps.health(device, due.ts_ms, duty.presence).items():
             values[kind.positions[name]] = column
+        for column, metric in zip(values, kind.metrics, strict=True):
+            if metric.type is Type.REAL:
+                np.round(column, metric.decimals, out=column)  # as finely as on the wire
         nobody = np.zeros(len(rows), np.int64)
         return _Sent(
             row=rows,

@@ -5,9 +5,6 @@ import numpy as np
 from kraj.metrics import Kind, Metric, Type
 from simulators.physics.frame import Columns, Floats
 
-DECIMALS = 3
-"""Of real values: finer than any of the sensors."""
-
 
 def readings(kind: Kind, columns: Columns) -> list[dict[str, object]]:
     """Flat columns as metrics of single readings: unknown values left out, states as words, counters as integers."""
@@ -22,7 +19,7 @@ def readings(kind: Kind, columns: Columns) -> list[dict[str, object]]:
 
 def _written(metric: Metric, values: Floats) -> list[object]:
     if metric.type is Type.REAL:
-        return [None if v != v else v for v in np.round(values, DECIMALS).tolist()]  # noqa: PLR0124 - NaN
+        return [None if v != v else v for v in np.round(values, metric.decimals).tolist()]  # noqa: PLR0124 - NaN
     known = [None if v != v else int(v) for v in values.tolist()]  # noqa: PLR0124
     match metric.type:
         case Type.BOOLEAN:

@@ -87,6 +87,7 @@ def run(url: str, folder: Path, at: datetime, say: Say) -> Done:
                     wrong = wrong or error
             for step in STEPS:
                 done.rollups += store.delete_rollups(connection, kind, step, at)
+        done.rollups += store.delete_days(connection, at)
     if wrong is not None:
         raise wrong
     return done

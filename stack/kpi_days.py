@@ -10,6 +10,7 @@ import psycopg
 
 from kraj.errors import UnavailableError
 from kraj.ledger import Lamp, Segment
+from kraj.readings import Ints
 from kraj.store import kpi_days as store
 from kraj.store import ledger as readings
 from kraj.store.kpi_days import Connection, Day
@@ -18,9 +19,12 @@ from rules.lighting import accounts
 from rules.lighting.evening import lit_at
 from rules.lighting.ledger import Days, Seen
 from rules.photovoltaics.day import QUARTER_S, Quarters, SolarDay, account
+from rules.waiting.light import lit_when_dark
 
 BACK: Final = timedelta(days=40)
 """So far back late readings are looked for each time; what is older is made by a step that is told to."""
+ANEW_AT_ONCE: Final = 4
+"""So many days of an earlier edition are made anew each time, while rollups wait."""
 EVENING_H: Final = 22
 _LAMP = tuple(Days.__slots__)
 _SOLAR = tuple(SolarDay.__slots__)
@@ -46,13 +50,17 @@ async def settle(connection: Connection, now: datetime, *, since: datetime | Non
     """Make the days that wait, each in a transaction of its own; those that were made.
 
     As ``kraj_rollup`` or the owner, on a connection in autocommit. The running day has its calendar and its
-    stops; lamps and roofs are worked out once it is over, and what followed it is known.
+    stops; lamps and roofs are worked out once it is over, and what followed it is known. Days that an earlier edition
+    of this step has made follow, a few each time.
     """
     found = await store.waiting(connection, since or now - BACK, now)
+    begun = {day.begins for day in found}
+    found += [day for day in await store.outdated(connection, now, ANEW_AT_ONCE) if day.begins not in begun]
     for day in found:
         async with connection.transaction():
             await store.calendar(connection, day)
             await store.stops(connection, day)
+            await _lights(connection, day)
             if day.over:
                 await _lamps(connection, day)
                 await _roofs(connection, day)
@@ -110,6 +118,29 @@ async def _street(connection: Connection, day: Day, street: Segment, owners: dic
     return rows
 
 
+async def _lights(connection: Connection, day: Day) -> None:
+    rows = await store.lights(connection, day)
+    stops = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+    if not stops:
+        return
+    count = round((min(day.until, day.ends) - day.begins).total_seconds() / QUARTER_S)
+    place = {stop: n for n, stop in enumerate(stops)}
+    level, covered = np.full((len(stops), count), np.nan), np.zeros((len(stops), count))
+    for asset, town, _, _, quarter, said, covered_s in rows:
+        if quarter is not None and quarter < count:
+            n = place[asset, town]
+            level[n, quarter], covered[n, quarter] = np.nan if said is None else said, covered_s
+    where = np.array(list(stops.values()), np.float64)
+    found = lit_when_dark(_begins(day, count), (where[:, 0], where[:, 1]), level, covered)
+    columns = (found.light_lit_s.tolist(), found.light_known_s.tolist(), found.dark_s.tolist())
+    await store.lit(connection, day, [(*stop, *(column[n] for column in columns)) for stop, n in place.items()])
+
+
+def _begins(day: Day, count: int) -> Ints:
+    """Of the day's quarter-hours, in Unix milliseconds."""
+    return int(day.begins.timestamp() * 1000) + np.arange(count) * QUARTER_S * 1000
+
+
 async def _roofs(connection: Connection, day: Day) -> None:
     rows = await store.roofs(connection, day)
     members = Estate.of(0, rows).members["solar"]
@@ -139,8 +170,7 @@ def _quarters(rows: Sequence[tuple[int, int, float, float, float, float]], day: 
         # Of an asset that changed hands within a quarter-hour the part that tells more.
         if asset in place and not table[3, place[asset], quarter] >= values[3]:
             table[:, place[asset], quarter] = values
-    begins = int(day.begins.timestamp() * 1000) + np.arange(count) * QUARTER_S * 1000
-    return Quarters(begins, table[0], table[1], table[2], table[3])
+    return Quarters(_begins(day, count), table[0], table[1], table[2], table[3])
 
 
 def _known(value: float) -> float | None:

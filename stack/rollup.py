@@ -19,12 +19,13 @@ from kraj.store.rollup import AssetSpans, Stored
 from rules.counted import GAP_MS_MAX, Seen, Spans, changed, counted, counters, most_per_h, next_to, said
 from rules.rollups import HOUR_MS, QUARTER_MS, Rolled, coarser, day_ms, hold_ms, quarters
 from stack import rollup_groups
+from stack.rollup_ahead import ahead
 from stack.rollup_spans import merged, outside, some, whole_units, within
 
 READINGS_MAX: Final = 500_000
 """New readings of a transaction, about: some seconds of work, and a gigabyte of memory at most."""
-ROWS_MAX: Final = 300_000
-"""Rollups that are made at once, or read for it."""
+ROWS_MAX: Final = 50_000
+"""Rollups that are made at once, or read for it: a part is written while the next one is read."""
 ROWS_A_SPAN: Final = 28
 """The rest of its hour and of its day."""
 MARGIN_MS: Final = 45 * 60_000
@@ -51,11 +52,12 @@ def catch_up(url: str, at: datetime, say: Say = lambda share, readings: None) ->
     """Roll up all that waits, as of ``at``; the number of quarters of an hour that were made. ``url`` is of the role
     ``kraj_rollup``. Raises ``ConfigurationError`` where another job is at work."""
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url, autocommit=True) as reader:
             if not store.lock(connection):
                 raise ConfigurationError("another rollup is at work on this database; stop it, or let it do this")
             prepare(connection)
-            made = rounds(connection, at, say)
+            prepare(reader)
+            made = rounds(connection, reader, at, say)
             rollup_groups.follow(connection, at)
             return made
     except psycopg.OperationalError as error:
@@ -70,11 +72,13 @@ def prepare(connection: store.Connection) -> None:
 
 def rounds(
     connection: store.Connection,
+    reader: store.Connection,
     at: datetime,
     say: Say = lambda share, readings: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Transactions until nothing waits, or one is told to stop; the number of quarters of an hour made."""
+    """Transactions until nothing waits, or one is told to stop; the number of quarters of an hour made. ``reader`` is a
+    second connection, in autocommit: readings are read there, which this job never writes."""
     made = done = 0
     regroup.notice(connection)
     for kind in KINDS.values():
@@ -82,7 +86,7 @@ def rounds(
     left, _, _ = store.left(connection)
     while True:
         slots, until = store.waiting(connection, READINGS_MAX)
-        figures = _round(connection, slots, until, at)
+        figures = _round(connection, reader, slots, until, at)
         made += figures.quarters
         if not slots or stopped():
             return made
@@ -91,17 +95,22 @@ def rounds(
 
 
 def _round(
-    connection: store.Connection, slots: dict[int, tuple[int, int]], until: datetime | None, at: datetime
+    connection: store.Connection,
+    reader: store.Connection,
+    slots: dict[int, tuple[int, int]],
+    until: datetime | None,
+    at: datetime,
 ) -> Figures:
     figures = Figures()
     with connection.transaction():
         now_ms = int(at.timestamp() * 1000)
+        wanted: list[tuple[Kind, AssetSpans]] = []
         for kind in KINDS.values():
             asset, quarter = _new(connection, kind, slots)
             if until is not None:
                 asset, quarter = _held_on(connection, kind, (asset, quarter), int(until.timestamp() * 1000), now_ms)
-            spans = merged(asset, quarter, quarter + QUARTER_MS)
-            figures.quarters += roll(connection, kind, spans, now_ms)
+            wanted.append((kind, merged(asset, quarter, quarter + QUARTER_MS)))
+        figures.quarters = _roll(connection, reader, wanted, now_ms)
         figures.readings = store.committed(connection, slots)
         store.done(connection, slots, at)
         store.moment(connection, at)
@@ -131,21 +140,32 @@ def _held_on(
     )
 
 
-def roll(connection: store.Connection, kind: Kind, spans: AssetSpans, now_ms: int) -> int:
+def _roll(
+    connection: store.Connection, reader: store.Connection, wanted: list[tuple[Kind, AssetSpans]], now_ms: int
+) -> int:
     """Make all rollups anew that hang on readings of these spans; the number of quarters made."""
-    if not len(spans):
-        return 0
     made = 0
-    touched: list[AssetSpans] = []
+    touched: dict[str, list[AssetSpans]] = {}
+    slices = [(kind, part) for kind, spans in wanted for part in _parts(spans)]
+    for kind, found, whole in ahead(lambda one: (one[0], *_quarters(reader, *one, now_ms)), slices):
+        _keep(connection, kind, found, whole)
+        made += len(found.row)
+        touched.setdefault(kind.name, []).append(whole)
+    for name, parts in touched.items():
+        _groups(connection, KINDS[name], parts)
+    return made
+
+
+def _parts(spans: AssetSpans) -> list[AssetSpans]:
+    """In the order of assets, each of which is worked out in one piece."""
     size = np.cumsum((spans.end_ms - spans.begin_ms) // QUARTER_MS + ROWS_A_SPAN)
-    first = np.searchsorted(spans.asset, spans.asset)  # an asset is worked out in one piece
-    part = size[first] // ROWS_MAX
-    for number in np.unique(part):
-        count, whole = _finest(connection, kind, some(spans, part == number), now_ms)
-        made += count
-        touched.append(whole)
+    part = size[np.searchsorted(spans.asset, spans.asset)] // ROWS_MAX if len(spans) else size
+    return [some(spans, part == number) for number in np.unique(part)]
+
+
+def _groups(connection: store.Connection, kind: Kind, parts: list[AssetSpans]) -> None:
     asset, group = store.members(connection)
-    whole = AssetSpans(*(np.concatenate([getattr(t, n) for t in touched]) for n in ("asset", "begin_ms", "end_ms")))
+    whole = AssetSpans(*(np.concatenate([getattr(p, n) for p in parts]) for n in ("asset", "begin_ms", "end_ms")))
     first = np.searchsorted(asset, whole.asset)
     count = np.searchsorted(asset, whole.asset, "right") - first
     if count.any():
@@ -153,23 +173,22 @@ def roll(connection: store.Connection, kind: Kind, spans: AssetSpans, now_ms: in
         theirs = merged(group[place], np.repeat(whole.begin_ms, count), np.repeat(whole.end_ms, count))
         for step in STEPS:
             store.replace_groups(connection, kind, step, theirs if step == "15m" else whole_units(theirs, step))
-    return made
 
 
-def _finest(connection: store.Connection, kind: Kind, spans: AssetSpans, now_ms: int) -> tuple[int, AssetSpans]:
-    """Make the quarters of the spans, then their hours and days; how many quarters, and from when to when.
+def _keep(connection: store.Connection, kind: Kind, found: Rolled, whole: AssetSpans) -> None:
+    """Write the quarters of the spans, and make their hours and days.
 
     What was just made is not read again: only what else lies within its hours and days.
     """
-    found, whole = _quarters(connection, kind, spans, now_ms)
-    made, inner = len(found.row), whole
+    store.make_partitions(connection, kind, whole)
+    store.replace(connection, kind, "15m", whole, _rows(found))
+    inner = whole
     for step, finer in (("1h", "15m"), ("1d", "1h")):
         wider = whole_units(whole, step)
         found = _both(found, Rolled(*store.rollups(connection, kind, finer, outside(wider, inner))))
         begins = found.bucket_ms // HOUR_MS * HOUR_MS if step == "1h" else day_ms(found.bucket_ms)
         found, inner = _as_stored(kind, coarser(kind, found, begins)), wider
         store.replace(connection, kind, step, wider, _rows(found))
-    return made, whole
 
 
 def _both(one: Rolled, other: Rolled) -> Rolled:
@@ -210,7 +229,7 @@ class _Estate:
 
 
 def _quarters(connection: store.Connection, kind: Kind, spans: AssetSpans, now_ms: int) -> tuple[Rolled, AssetSpans]:
-    """Make the quarters of the spans and of what hangs on them; those, and from when to when it was."""
+    """The quarters of the spans and of what hangs on them, and from when to when that is."""
     assets = np.unique(spans.asset)
     rated_w, interval_s = store.traits(connection, assets)
     estate = _Estate(kind, assets, rated_w, interval_s, most_per_h(kind, rated_w))
@@ -222,10 +241,7 @@ def _quarters(connection: store.Connection, kind: Kind, spans: AssetSpans, now_m
         stored, _ = _load(connection, estate, part, least, now_ms, (stored, had))
     seen = estate.seen(stored)
     found = quarters(kind, seen, estate.rows(wider), estate.most)
-    found = replace(_as_stored(kind, found), row=assets[found.row])
-    store.make_partitions(connection, kind, wider)
-    store.replace(connection, kind, "15m", wider, _rows(found))
-    return found, wider
+    return replace(_as_stored(kind, found), row=assets[found.row]), wider
 
 
 def _reach(

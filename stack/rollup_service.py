@@ -81,11 +81,12 @@ def serve(url: str, now: Callable[[], datetime], every_s: float, stop: Event, fi
     settle_at = 0.0
     while not stop.is_set():
         try:
-            with psycopg.connect(url, autocommit=True) as connection:
+            with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url, autocommit=True) as reader:
                 rollup.prepare(connection)
+                rollup.prepare(reader)
                 while not stop.is_set():
                     if store.lock(connection):
-                        _round(connection, now, figures, stop)
+                        _round(connection, reader, now, figures, stop)
                         if time.monotonic() >= settle_at:
                             kpi_days.catch_up(url, now())
                             settle_at = time.monotonic() + SETTLE_S
@@ -96,7 +97,13 @@ def serve(url: str, now: Callable[[], datetime], every_s: float, stop: Event, fi
         stop.wait(min(every_s, 5.0))
 
 
-def _round(connection: store.Connection, now: Callable[[], datetime], figures: Figures, stop: Event) -> None:
+def _round(
+    connection: store.Connection,
+    reader: store.Connection,
+    now: Callable[[], datetime],
+    figures: Figures,
+    stop: Event,
+) -> None:
     figures.working.set(1)
     told = 0
 
@@ -108,7 +115,7 @@ def _round(connection: store.Connection, now: Callable[[], datetime], figures: F
 
     began = time.perf_counter()
     figures.see(store.left(connection), now())
-    figures.quarters.inc(rollup.rounds(connection, now(), say, stop.is_set))
+    figures.quarters.inc(rollup.rounds(connection, reader, now(), say, stop.is_set))
     rollup_groups.follow(connection, now(), REGROUP_S)
     figures.see(store.left(connection), now())
     figures.round_s.observe(time.perf_counter() - began)

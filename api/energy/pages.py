@@ -31,6 +31,10 @@ CLOSER: Final[dict[Domain, tuple[By, tuple[str, ...]]]] = {
     Domain.METERING: ("ean", ("ean_import_kwh", "ean_export_kwh", "ean_unshared_kwh")),
 }
 """By what a domain's KPIs are told apart, and which."""
+LEAST: Final = ("lighting_availability_pct",)
+"""By which lamps stand in a list, the lowest first, which are not whole."""
+LEAST_MAX: Final = 20
+REPAIRS: Final = ("fault_time_to_detect_h", "fault_time_to_repair_h")
 LOST: Final = ("pv_lost_kwh", "pv_lost_czk")
 """Told apart by rules."""
 
@@ -54,13 +58,22 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Where to look closer; ``name`` tells which of the texts heads it. ``shares``: with the completeness of each."""
+
+    name: str
+    head: tuple[Kpi, ...]
+    lines: tuple[Line, ...]
+    shares: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A domain of which anything was due."""
 
     domain: Domain
     cards: tuple[Card, ...]
-    head: tuple[Kpi, ...]
-    lines: tuple[Line, ...]
+    tables: tuple[Table, ...]
 
 
 def routes(site: Site, desk: Desk) -> APIRouter:
@@ -89,7 +102,7 @@ async def _energy(site: Site, desk: Desk, request: Request) -> Response:
         if chosen is not None:
             which = Which(first=first, end=end, municipality=chosen)
             for domain in Domain:
-                section = await _section(connection, domain, which)
+                section = await _section(connection, desk, domain, which, choose(request))
                 if section is not None:
                     sections.append(section)
             lost = await _lost(connection, desk, which, choose(request))
@@ -108,7 +121,7 @@ async def _energy(site: Site, desk: Desk, request: Request) -> Response:
     )
 
 
-async def _section(connection: Connection, domain: Domain, which: Which) -> Section | None:
+async def _section(connection: Connection, desk: Desk, domain: Domain, which: Which, language: str) -> Section | None:
     cards: list[Card] = []
     for kpi in KPIS.values():
         if kpi.domain is not domain:
@@ -120,8 +133,17 @@ async def _section(connection: Connection, domain: Domain, which: Which) -> Sect
         cards.append(Card(kpi, total[0], drawing.month(which.first, days)))
     if not cards:
         return None
-    if domain not in CLOSER:
-        return Section(domain, tuple(cards), (), ())
+    tables: list[Table] = []
+    if domain in CLOSER:
+        tables.append(await _closer(connection, domain, which))
+    if domain is Domain.LIGHTING:
+        tables.append(await _least(connection, which))
+    if domain is Domain.FAULTS:
+        tables.append(await _faults(connection, desk, which, language))
+    return Section(domain, tuple(cards), tuple(table for table in tables if table.lines))
+
+
+async def _closer(connection: Connection, domain: Domain, which: Which) -> Table:
     by, names = CLOSER[domain]
     head = [KPIS[name] for name in names]
     found = [{row.subject: row for row in await _by(connection, kpi, which, by)} for kpi in head]
@@ -131,7 +153,30 @@ async def _section(connection: Connection, domain: Domain, which: Which) -> Sect
         for subject, (title, address) in titles.items()
         if any(subject in rows for rows in found)
     ]
-    return Section(domain, tuple(cards), tuple(head), tuple(lines[:ROWS_MAX]))
+    return Table(domain, tuple(head), tuple(lines[:ROWS_MAX]))
+
+
+async def _least(connection: Connection, which: Which) -> Table:
+    """The lamps that were dark for longest."""
+    (kpi,) = (KPIS[name] for name in LEAST)
+    lines = [
+        Line(row.label, f"/assets/{row.asset_id}", (Figure(which.first, "", row.value, row.completeness),))
+        for row in await store.lowest(connection, kpi, which, limit=LEAST_MAX)
+    ]
+    return Table("lamps", (kpi,), tuple(lines))
+
+
+async def _faults(connection: Connection, desk: Desk, which: Which, language: str) -> Table:
+    """Each fault with its work order; a repair that lasts is no figure yet."""
+    lines = [
+        Line(
+            f"{_title(desk, row.rule, language)}, {row.place}",
+            f"/alerts/{row.alert_id}",
+            tuple(Figure(which.first, "", hours, None) for hours in (row.detect_h, row.repair_h)),
+        )
+        for row in await store.faults(connection, which, limit=ROWS_MAX)
+    ]
+    return Table(Domain.FAULTS, tuple(KPIS[name] for name in REPAIRS), tuple(lines), shares=False)
 
 
 async def _by(connection: Connection, kpi: Kpi, which: Which, by: By) -> list[Figure]:

@@ -7,9 +7,11 @@ from pydantic import Field
 
 from api import acting, cursors, parameters
 from api.database import Connection
+from api.importing import bodies as job_bodies
 from api.importing import receiving
 from api.importing.receiving import Received
-from api.importing.routes import unreadable
+from api.importing.routes import AT_ONCE_BYTES_MAX, begun, unreadable
+from api.importing.work import Doing, Importer, Tell
 from api.language import choose
 from api.metering import examples, figures, work
 from api.metering.routes import WRITES
@@ -27,6 +29,8 @@ from kraj.store.meters import MeterImport
 ImportId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The import's number.", examples=[5])]
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NEWEST = 2**63 - 1
+PACKED = 8
+"""How many times smaller a workbook is than the same as CSV, at least."""
 
 
 class Uploaded(parameters.Parameters):
@@ -39,10 +43,11 @@ class Uploaded(parameters.Parameters):
     file_name: str | None = Field(None, max_length=200, description="For people.")
 
 
-def routes(service: Service) -> APIRouter:
+def routes(importer: Importer) -> APIRouter:
     """Files about meters."""
     router = APIRouter(prefix="/v1/metering", tags=["metering"])
-    _add_upload(router, service)
+    service = importer.service
+    _add_upload(router, importer)
     _add_reading(router, service)
     _add_steps(router, service)
     return router
@@ -67,7 +72,28 @@ async def kept(service: Service, connection: Connection, content: str, file: Rec
     return await work.keep(connection, file, await work.read_file(content, file, told, at), at)
 
 
-def _add_upload(router: APIRouter, service: Service) -> None:
+def large(file: Received) -> bool:
+    """Whether reading it takes longer than a request should; what a workbook packs is many times its size."""
+    packed = file.data.startswith(b"PK")
+    return len(file.data) > (AT_ONCE_BYTES_MAX // PACKED if packed else AT_ONCE_BYTES_MAX)
+
+
+def reading(service: Service, content: str, file: Received, told: Given) -> Doing:
+    """A large file's job; it ends with the import's address."""
+
+    async def doing(tell: Tell) -> str:
+        at = service.clock()
+        await tell(5)
+        read = await work.read_file(content, file, told, at)
+        await tell(60)
+        async with service.database.connection(write=True) as connection:
+            return f"/v1/metering/imports/{await work.keep(connection, file, read, at)}"
+
+    return doing
+
+
+def _add_upload(router: APIRouter, importer: Importer) -> None:
+    service = importer.service
     body = {"schema": {"type": "string", "format": "binary"}}
     form = {"schema": {"type": "object", "required": ["file"], "properties": {"file": body["schema"]}}}
     content = dict.fromkeys(("text/csv", XLSX), body) | {receiving.FORM: form}
@@ -75,7 +101,9 @@ def _add_upload(router: APIRouter, service: Service) -> None:
     @router.post(
         "/imports",
         status_code=201,
-        responses=WRITES | parameters.example(examples.IMPORT, 201),
+        responses=WRITES
+        | parameters.example(examples.IMPORT, 201)
+        | {202: {"description": "A large file: the job is at Location.", "model": job_bodies.JobBody}},
         openapi_extra={"requestBody": {"required": True, "content": content}, **exchange.headers(once_only=True)},
         response_model=figures.MeterImportAnswer,
     )
@@ -88,6 +116,11 @@ def _add_upload(router: APIRouter, service: Service) -> None:
         if fields["content"] not in {"quarters", "invoices"}:
             raise Problem("parameter_value", 400, name="content", value=fields["content"])
         told = given(fields)
+        if large(file):
+            raw = repr((file.name, fields["content"], told)).encode() + file.data
+            await work.may_upload(service)
+            found = reading(service, fields["content"], file, told)
+            return await begun(importer, request, raw, found, kind="metering")
 
         async def doing(connection: Connection) -> Answer:
             try:

@@ -13,8 +13,9 @@ from api.alert_pages import counted
 from api.database import Connection
 from api.importing import receiving
 from api.importing.routes import unreadable
+from api.importing.work import Importer
 from api.language import choose
-from api.metering import bodies, import_routes, work
+from api.metering import bodies, import_routes, job_pages, work
 from api.metering.import_routes import ImportId
 from api.metering.point_routes import EanPath, InvoiceId, LinkId
 from api.metering.routes import TariffId
@@ -33,13 +34,14 @@ SAID = frozenset({"declared", "withdrawn", "factor", "point", "linked", "ended",
 Doing = Callable[[Connection], Awaitable[Any]]
 
 
-def routes(site: Site) -> APIRouter:
+def routes(site: Site, importer: Importer) -> APIRouter:
     """Prices, points and files."""
     router = APIRouter(default_response_class=HTMLResponse, dependencies=[counted(site)])
     _add_tariffs(router, site)
     _add_points(router, site)
     _add_point(router, site)
-    _add_imports(router, site)
+    _add_imports(router, site, importer)
+    job_pages.add(router, site)
     return router
 
 
@@ -162,7 +164,7 @@ def _add_point(router: APIRouter, site: Site) -> None:
         return await _done(site, request, doing, there, lambda p: _point(site, request, ean, given, p))
 
 
-def _add_imports(router: APIRouter, site: Site) -> None:
+def _add_imports(router: APIRouter, site: Site, importer: Importer) -> None:
     @router.post("/metering/imports")
     async def upload(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         exchange.who()
@@ -170,6 +172,9 @@ def _add_imports(router: APIRouter, site: Site) -> None:
         content = "invoices" if file.fields.get("content") == "invoices" else "quarters"
         try:
             told = import_routes.given({**file.fields})
+            if import_routes.large(file):
+                number = await job_pages.begin(importer, content, file, told)
+                return RedirectResponse(f"/metering/jobs/{number}", 303)
             async with site.service.database.connection(write=True) as connection:
                 number = await import_routes.kept(site.service, connection, content, file, told)
         except Unreadable as error:

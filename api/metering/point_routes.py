@@ -6,14 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from api import cursors, parameters
+from api import cursors, parameters, rest
 from api.database import Connection
 from api.metering import bodies, examples, figures, work
 from api.metering.routes import WRITES, Asked
 from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer
-from api.rest import link
 from api.service import Service
 from kraj.meters import EAN, ZONE, Comparison
 from kraj.store import meters
@@ -68,10 +67,7 @@ def _add_points(router: APIRouter, service: Service) -> None:
             rows = await meters.points(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        following = cursors.encode("metering_points", rows[asked.limit - 1].ean) if len(rows) > asked.limit else None
-        link(request, response, following)
-        items = [bodies.PointAnswer.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        return bodies.PointPage(items=items, next_cursor=following)
+        return rest.paged(bodies.PointPage, rows, asked.limit, "metering_points", "ean", request, response)
 
     @router.get("/metering-points/{ean}", responses=responses(404) | parameters.example(examples.POINT))
     async def one(ean: EanPath, response: Response) -> bodies.PointAnswer:  # pyright: ignore[reportUnusedFunction]
@@ -216,10 +212,7 @@ def _add_invoices(router: APIRouter, service: Service) -> None:
             rows = await meters.invoices(
                 connection, municipality=asked.municipality, ean=asked.ean, after=after, limit=asked.limit + 1
             )
-        following = cursors.encode("invoices", rows[asked.limit - 1].invoice_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        items = [bodies.InvoiceAnswer.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        return bodies.InvoicePage(items=items, next_cursor=following)
+        return rest.paged(bodies.InvoicePage, rows, asked.limit, "invoices", "invoice_id", request, response)
 
     @router.post(
         "/invoices",

@@ -6,14 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from api import cursors, parameters
+from api import cursors, parameters, rest
 from api.database import Connection
 from api.metering import bodies, examples, work
 from api.parameters import Text
 from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer
-from api.rest import link
 from api.service import Service
 from kraj.meters import ZONE
 from kraj.store import meters, tariffs
@@ -62,10 +61,7 @@ def _add_tariffs(router: APIRouter, service: Service) -> None:
             rows = await tariffs.tariffs(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        following = cursors.encode("tariffs", rows[asked.limit - 1].tariff_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        items = [bodies.TariffAnswer.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        return bodies.TariffPage(items=items, next_cursor=following)
+        return rest.paged(bodies.TariffPage, rows, asked.limit, "tariffs", "tariff_id", request, response)
 
     @router.get("/tariffs/{tariff_id}", responses=responses(404) | parameters.example(examples.TARIFF))
     async def one(tariff_id: TariffId) -> bodies.TariffAnswer:  # pyright: ignore[reportUnusedFunction]
@@ -136,11 +132,7 @@ def _add_factors(router: APIRouter, service: Service) -> None:
             rows = await tariffs.factors(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        more = len(rows) > asked.limit
-        following = cursors.encode("co2_factors", rows[asked.limit - 1].co2_factor_id) if more else None
-        link(request, response, following)
-        items = [bodies.FactorAnswer.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        return bodies.FactorPage(items=items, next_cursor=following)
+        return rest.paged(bodies.FactorPage, rows, asked.limit, "co2_factors", "co2_factor_id", request, response)
 
     @router.post(
         "/co2-factors",
@@ -172,11 +164,9 @@ def _add_allocations(router: APIRouter, service: Service) -> None:
             rows = await meters.allocations(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        more = len(rows) > asked.limit
-        following = cursors.encode("allocation_keys", rows[asked.limit - 1].allocation_key_id) if more else None
-        link(request, response, following)
-        items = [bodies.AllocationAnswer.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        return bodies.AllocationPage(items=items, next_cursor=following)
+        return rest.paged(
+            bodies.AllocationPage, rows, asked.limit, "allocation_keys", "allocation_key_id", request, response
+        )
 
     @router.post(
         "/allocation-keys",

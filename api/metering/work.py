@@ -188,6 +188,14 @@ async def read_file(content: str, file: Received, given: Given, now: datetime) -
         return await asyncio.to_thread(quarter_files.parse, file.data, given, now)
 
 
+async def may_upload(service: Service) -> None:
+    """Refuse, before anything is read, who has no meters to write about."""
+    who()
+    async with service.database.connection() as connection:
+        if not (await tariffs.may_anywhere(connection))[0]:
+            raise Problem("metering_right", 403)
+
+
 async def keep(connection: Connection, file: Received, read: Quarters | invoice_files.Invoices, at: datetime) -> int:
     """Keep a preview; its number."""
     await imports.take_time(connection)
@@ -210,7 +218,11 @@ async def keep(connection: Connection, file: Received, read: Quarters | invoice_
         found += await _billed_before(connection, rows)
     wrong = read.wrong + sum(one.wrong for one in found)
     found += read.found
-    summary = [await _summary(connection, ean, held, known[ean][1], read) for ean, held in sorted(by_ean.items())]
+    summary: list[dict[str, Any]] = []
+    if isinstance(read, Quarters):
+        for ean, held in sorted(by_ean.items()):
+            before = await meters.held(connection, ean, list(held))
+            summary.append(await asyncio.to_thread(_summary, ean, held, known[ean][1], read, before))
     new = NewImport(
         person_id=who().person_id,
         content="quarters" if isinstance(read, Quarters) else "invoices",
@@ -244,8 +256,9 @@ async def _billed_before(connection: Connection, rows: list[dict[str, Any]]) -> 
     return found
 
 
-async def _summary(connection: Connection, ean: str, held: dict[int, Quarter], title: str, read: Any) -> dict[str, Any]:
-    before = await meters.held(connection, ean, list(held))
+def _summary(
+    ean: str, held: dict[int, Quarter], title: str, read: Quarters, before: dict[int, Quarter]
+) -> dict[str, Any]:
     first, last = min(held), max(held)
     changed = sum(
         1

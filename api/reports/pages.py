@@ -37,8 +37,6 @@ from kraj.store import rulebook
 from kraj.store.reports import Building, Town
 
 MONTHS_SHOWN: Final = 24
-PRINTED_AT_ONCE: Final = 1
-"""Laying out takes a processor for seconds; who asks besides waits for a turn."""
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 SAID: Final = frozenset({"on", "off", "again"})
 
@@ -46,7 +44,6 @@ SAID: Final = frozenset({"on", "off", "again"})
 def routes(site: Site, printer: Printer) -> APIRouter:
     """Every page of reports."""
     router = APIRouter(prefix="/reports", default_response_class=HTMLResponse, dependencies=[counted(site)])
-    presses = asyncio.Semaphore(PRINTED_AT_ONCE)
 
     @router.get("")
     async def overview(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -56,7 +53,7 @@ def routes(site: Site, printer: Printer) -> APIRouter:
     async def read(  # pyright: ignore[reportUnusedFunction]
         request: Request, municipality: str, month: str, form: Literal["html", "csv", "pdf"]
     ) -> Response:
-        return await _report(site, printer, presses, request, name=municipality, month=month, form=form)
+        return await _report(site, printer, request, name=municipality, month=month, form=form)
 
     _add_subscriptions(router, site)
     return router
@@ -71,7 +68,7 @@ def _add_subscriptions(router: APIRouter, site: Site) -> None:
         name = given.get("municipality", "")
         try:
             async with database.connection(write=True) as connection:
-                of = await _town(connection, name)
+                of = await readable(connection, name)
                 await _subscribe(connection, of, given, site.service.clock())
         except Problem as problem:
             return await _overview(site, request, name, forms.told(site.service, request, problem))
@@ -89,7 +86,7 @@ def _add_subscriptions(router: APIRouter, site: Site) -> None:
     async def again(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await forms.read(request)
         at = site.service.clock()
-        month = _month(given.get("month", ""), at)
+        month = month_of(given.get("month", ""), at)
         async with database.connection(write=True) as connection:
             if not await runs.again(connection, number, month, at):
                 raise Problem("report_subscription", 404, name=number)
@@ -103,7 +100,7 @@ async def _subscribe(connection: Connection, of: Town, given: dict[str, str], at
         raise Problem("rules_right", 403, name=of.title)
     if not any(one.target_id == number for one in await runs.targets(connection, of.municipality_id)):
         raise Problem("report_target", 400, name=target[:20])
-    building = await _building(connection, of, given.get("building", ""))
+    building = await building_of(connection, of, given.get("building", ""))
     language = given.get("language", "")
     await runs.subscribe(
         connection,
@@ -116,16 +113,18 @@ async def _subscribe(connection: Connection, of: Town, given: dict[str, str], at
     )
 
 
-async def _report(
-    site: Site, printer: Printer, presses: asyncio.Semaphore, request: Request, *, name: str, month: str, form: str
-) -> Response:
+async def _report(site: Site, printer: Printer, request: Request, *, name: str, month: str, form: str) -> Response:
     at, language = site.service.clock(), choose(request)
-    first = _month(month, at)
+    first = month_of(month, at)
     async with site.service.database.connection() as connection:
-        of = await _town(connection, name)
-        building = await _building(connection, of, request.query_params.get("building", ""))
+        of = await readable(connection, name)
+        building = await building_of(connection, of, request.query_params.get("building", ""))
         document = await making.made(connection, of, first, at, language=language, building=building)
-    content = await _printed(printer, presses, document, form, language)
+    return told(document, form, language, await printed(printer, document, form, language))
+
+
+def told(document: Document, form: str, language: str, content: str | bytes) -> Response:
+    """A report as a file of its form."""
     shown = "inline" if form == PAGE else "attachment"
     headers = {
         "content-disposition": f'{shown}; filename="{file_name(document, form)}"',
@@ -137,15 +136,14 @@ async def _report(
     return Response(content, media_type=MEDIA[form], headers=headers)
 
 
-async def _printed(
-    printer: Printer, presses: asyncio.Semaphore, document: Document, form: str, language: str
-) -> str | bytes:
+async def printed(printer: Printer, document: Document, form: str, language: str) -> str | bytes:
+    """A report in one of its forms."""
     if form == PAGE:
         return printer.html(document, language)
     if form == TABLE:
         return printer.csv(document, language)
     try:
-        async with presses:
+        async with printer.turn:
             return await asyncio.to_thread(printer.pdf, document, language)
     except NoPangoError as error:
         raise Problem("report_pdf", 503) from error
@@ -165,7 +163,7 @@ async def _overview(
         number = 0 if chosen is None else chosen.municipality_id
         buildings = await store.buildings(connection, number)
         of = None if chosen is None else Town(number, chosen.name, chosen.title)
-        building = None if of is None else await _building(connection, of, asked.get("building", ""))
+        building = None if of is None else await building_of(connection, of, asked.get("building", ""))
         targets = await runs.targets(connection, number)
         subscriptions = await runs.subscriptions(connection, number)
         sent = await runs.runs(connection, number)
@@ -189,7 +187,7 @@ async def _overview(
     )
 
 
-async def _town(connection: Connection, name: str) -> Town:
+async def readable(connection: Connection, name: str) -> Town:
     """A municipality whose reports the principal may read."""
     of = await store.town(connection, name.replace("\0", ""))
     if of is None or not await rulebook.may(connection, "read", of.municipality_id):
@@ -197,7 +195,8 @@ async def _town(connection: Connection, name: str) -> Town:
     return of
 
 
-async def _building(connection: Connection, of: Town, text: str) -> Building | None:
+async def building_of(connection: Connection, of: Town, text: str) -> Building | None:
+    """The building of this number; None for an empty text."""
     if not text:
         return None
     found = None
@@ -208,7 +207,8 @@ async def _building(connection: Connection, of: Town, text: str) -> Building | N
     return found
 
 
-def _month(text: str, at: datetime) -> date:
+def month_of(text: str, at: datetime) -> date:
+    """The first day of a month that has begun, as ``2026-10``."""
     try:
         return making.month_of(text, at.astimezone(reports.ZONE).date())
     except ConfigurationError as error:

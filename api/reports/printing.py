@@ -1,5 +1,6 @@
 """A document as HTML that stands alone, as PDF, as a table for a spreadsheet, and as the text of an e-mail."""
 
+import asyncio
 import base64
 import csv
 import hashlib
@@ -27,6 +28,8 @@ from kraj.store.kpis import Figure
 BOM: Final = "\ufeff"
 """By which Excel knows UTF-8."""
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+PRINTED_AT_ONCE: Final = 1
+"""Laying out takes a processor for seconds; who asks the API besides waits for a ``turn``."""
 PAGE, TABLE, PRINT = "html", "csv", "pdf"
 MEDIA: Final[Mapping[str, str]] = {
     PAGE: "text/html; charset=utf-8",
@@ -59,6 +62,7 @@ class Printer:
 
     def __init__(self, texts: Mapping[str, Catalogue] | None = None) -> None:
         self._texts = texts or catalogues()
+        self.turn = asyncio.Semaphore(PRINTED_AT_ONCE)
         self._environment = Environment(
             loader=PackageLoader("api"),
             autoescape=True,

@@ -32,7 +32,8 @@ def one(words: Words, name: str, where: str) -> Panel:
     kpi = KPIS[name]
     known = words("board.completeness")
     asked = kpi_sql.figure(kpi, where, words("kpi.value"), known)
-    unit, none = MEASURES[kpi.measure], words("board.none")
+    unit = MEASURES[kpi.measure]
+    none = words.of(kpi.unknown) if kpi.unknown else words("board.none")
     panel = figure(words.of(kpi.title), asked, unit, none=none, about=about(kpi, words))
     return panel.override_by_name(known, _share(alarms=True))
 

@@ -119,6 +119,35 @@ def board(words: Words) -> Board:
                     ),
                 ],
             ),
+            Row(
+                words("platform.rollups"),
+                [
+                    _panel(
+                        words("platform.rollup_waiting"),
+                        "short",
+                        {words("platform.rollup_waiting"): "sum(kraj_rollup_waiting_readings)"},
+                        words("platform.rollup_waiting_about"),
+                    ),
+                    _panel(
+                        words("platform.rollup_lag"),
+                        "s",
+                        {
+                            words("platform.rollup_lag"): "max(kraj_rollup_lag_seconds)",
+                            words("platform.rollup_round"): _quantile(0.95, "kraj_rollup_round_seconds"),
+                        },
+                        words("platform.rollup_lag_about"),
+                    ),
+                    _panel(
+                        words("platform.rollup_done"),
+                        "short",
+                        {
+                            words("platform.rollup_readings"): f"sum(rate(kraj_rollup_readings_total{RATE}))",
+                            words("platform.rollup_quarters"): f"sum(rate(kraj_rollup_quarters_total{RATE}))",
+                            words("platform.rollup_working"): "sum(kraj_rollup_up)",
+                        },
+                    ),
+                ],
+            ),
         ],
         variables=[prometheus(words), console()],
         since="now-6h",

@@ -22,6 +22,8 @@ ROOF_KPIS = (
     "pv_performance_index_pct",
     "pv_performance_ratio_pct",
     "pv_availability_pct",
+    "pv_energy_availability_pct",
+    "pv_against_peers_pct",
     "pv_energy_kwh",
     "pv_expected_kwh",
     "pv_lost_kwh",
@@ -31,7 +33,7 @@ ROOF_KPIS = (
     "pv_export_kwh",
     "pv_avoided_co2_kg",
 )
-SITE_KPIS = ("pv_specific_yield_kwh_per_kwp", "pv_performance_index_pct", "pv_availability_pct")
+SITE_KPIS = ("pv_specific_yield_kwh_per_kwp", "pv_performance_index_pct", "pv_against_peers_pct", "pv_availability_pct")
 FAULT_KPIS = ("pv_lost_kwh", "pv_lost_czk")
 
 

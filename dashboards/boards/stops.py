@@ -15,6 +15,7 @@ STOP_KPIS = (
     "stop_display_truth_pct",
     "stop_uptime_pct",
     "stop_charging_uptime_pct",
+    "stop_lit_when_dark_pct",
     "stop_sos_availability_pct",
 )
 SHARE_KPIS = STOP_KPIS[1:]
@@ -51,7 +52,7 @@ def board(words: Words) -> Board:
                 height=4,
                 widths=(12, 4, 4, 4),
             ),
-            Row(words("kpi.row"), [figures.one(words, name, fleet.WHERE) for name in STOP_KPIS], 4, (6, 5, 5, 4, 4)),
+            Row(words("kpi.row"), [figures.one(words, name, fleet.WHERE) for name in STOP_KPIS], 4),
             Row(
                 words("stops.by_day"),
                 [

@@ -21,6 +21,7 @@ def _phase(number: int) -> tuple[Metric, ...]:
             deadband=2,
             source=f"{source}Voltage; EN 50160",
             extremes=True,
+            public=True,
         ),
         Metric(
             f"{name}_current_a",
@@ -70,15 +71,22 @@ CABINET = Kind(
             deadband_pct=3,
             source="TALQ ElectricalMeter totalPower",
             extremes=True,
+            public=True,
         ),
         counter(
             "energy_wh",
             Unit.WATT_HOUR,
             Title(cs="Energie", en="Energy"),
             source="TALQ ElectricalMeter totalActiveEnergy",
+            public=True,
         ),
         *(metric for number in PHASES for metric in _phase(number)),
-        flag("contactor_closed", Title(cs="Stykač sepnut", en="Contactor closed"), source="TALQ SegmentMonitor"),
+        flag(
+            "contactor_closed",
+            Title(cs="Stykač sepnut", en="Contactor closed"),
+            source="TALQ SegmentMonitor",
+            public=True,
+        ),
         flag("breaker_closed", Title(cs="Jistič zapnut", en="Breaker closed"), source="TALQ CabinetMonitor"),
         flag("door_open", Title(cs="Dveře otevřeny", en="Door open"), source="TALQ CabinetMonitor cabinetDoorOpen"),
         Metric(
@@ -101,6 +109,7 @@ CABINET = Kind(
             deadband=1,
             deadband_pct=10,
             source="TALQ LightSensorFunction; OMA LwM2M 3301",
+            public=True,
         ),
         Metric(
             "cabinet_temp_degc",

@@ -74,6 +74,7 @@ LAMP = Kind(
             deadband=2,
             source="TALQ supplyVoltage; EN 50160",
             extremes=True,
+            public=True,
         ),
         Metric(
             "current_a",
@@ -146,6 +147,7 @@ LAMP = Kind(
             deadband=1,
             deadband_pct=10,
             source="TALQ LightSensorFunction; OMA LwM2M 3301",
+            public=True,
         ),
         Metric(
             "tilt_deg",

@@ -58,6 +58,7 @@ def _phase_voltage(number: int, letter: str) -> Metric:
         deadband=2,
         source=f"SunSpec 103 PhVph{letter}; 701 VL{number}; EN 50160",
         extremes=True,
+        public=True,
     )
 
 
@@ -105,12 +106,14 @@ SOLAR = Kind(
             deadband_pct=3,
             source="SunSpec 103 W; 701 W; IEC 61724-1 P_out",
             extremes=True,
+            public=True,
         ),
         counter(
             "energy_wh",
             Unit.WATT_HOUR,
             Title(cs="Vyrobená energie", en="Lifetime energy"),
             source="SunSpec 103 WH; 701 TotWhInj; IEC 61724-1 E_out",
+            public=True,
         ),
         *(_phase_voltage(number, letter) for number, letter in enumerate(PHASES, 1)),
         Metric(
@@ -121,6 +124,7 @@ SOLAR = Kind(
             plausible=(49.5, 50.5),
             deadband=0.1,
             source="SunSpec 103 Hz; 701 Hz; EN 50160",
+            public=True,
         ),
         Metric(
             "dc_power_w",
@@ -131,6 +135,7 @@ SOLAR = Kind(
             deadband=50,
             deadband_pct=3,
             source="SunSpec 103 DCW; IEC 61724-1 P_A",
+            public=True,
         ),
         *(metric for number in STRINGS for metric in _string(number)),
         Metric(
@@ -142,6 +147,7 @@ SOLAR = Kind(
             deadband=20,
             deadband_pct=5,
             source="SunSpec 302 POAI; IEC 61724-1 G_i",
+            public=True,
         ),
         Metric(
             "module_temp_degc",
@@ -152,6 +158,7 @@ SOLAR = Kind(
             deadband=2,
             source="SunSpec 303 TmpBOM; IEC 61724-1 T_mod",
             extremes=True,
+            public=True,
         ),
         Metric(
             "inverter_temp_degc",
@@ -162,6 +169,7 @@ SOLAR = Kind(
             deadband=2,
             source="SunSpec 103 TmpCab; 701 TmpCab",
             extremes=True,
+            public=True,
         ),
         Metric(
             "isolation_ohm",
@@ -173,7 +181,13 @@ SOLAR = Kind(
             deadband_pct=10,
             source="SunSpec 122 Ris",
         ),
-        state("state", Title(cs="Stav střídače", en="Inverter state"), STATES, source="SunSpec 103 St; 701 InvSt"),
+        state(
+            "state",
+            Title(cs="Stav střídače", en="Inverter state"),
+            STATES,
+            source="SunSpec 103 St; 701 InvSt",
+            public=True,
+        ),
         flags(
             "event_flags", Title(cs="Příznaky událostí", en="Event flags"), EVENTS, source="SunSpec 103 Evt1; 701 Alrm"
         ),
@@ -184,6 +198,7 @@ SOLAR = Kind(
             possible=(0, 100),
             deadband=1,
             source="SunSpec 701 ThrotPct",
+            public=True,
         ),
         flags(
             "throttle_flags",

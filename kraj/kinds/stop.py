@@ -16,6 +16,7 @@ PV = (
         deadband=1,
         deadband_pct=5,
         source="VE.Direct VPV; IEC 61724-1 V_A",
+        public=True,
     ),
     Metric(
         "pv_current_a",
@@ -26,6 +27,7 @@ PV = (
         deadband=0.1,
         deadband_pct=5,
         source="INA226 Current; IEC 61724-1 I_A",
+        public=True,
     ),
     Metric(
         "pv_power_w",
@@ -37,8 +39,15 @@ PV = (
         deadband_pct=5,
         source="VE.Direct PPV; IEC 61724-1 P_A",
         extremes=True,
+        public=True,
     ),
-    counter("pv_energy_wh", Unit.WATT_HOUR, Title(cs="Vyrobená energie", en="PV energy"), source="VE.Direct H19"),
+    counter(
+        "pv_energy_wh",
+        Unit.WATT_HOUR,
+        Title(cs="Vyrobená energie", en="PV energy"),
+        source="VE.Direct H19",
+        public=True,
+    ),
 )
 
 BATTERY = (
@@ -71,6 +80,7 @@ BATTERY = (
         deadband=1,
         source="VE.Direct T; TALQ BatteryManagementSystem",
         extremes=True,
+        public=True,
     ),
     Metric(
         "battery_soc_pct",
@@ -81,6 +91,7 @@ BATTERY = (
         deadband=1,
         source="VE.Direct SOC; TALQ BatteryManagementSystem",
         extremes=True,
+        public=True,
     ),
     Metric(
         "battery_soh_pct",
@@ -96,6 +107,7 @@ BATTERY = (
         Title(cs="Stav nabíječe", en="Charger state"),
         ("off", "low_power", "fault", "bulk", "absorption", "float", "storage", "equalize", "starting", "external"),
         source="VE.Direct CS; TALQ SolarBatteryCharger",
+        public=True,
     ),
     Metric(
         "charger_error",
@@ -145,6 +157,7 @@ LOADS = (
         Title(cs="Omezení odběru", en="Load shedding"),
         ("none", "usb_off", "wifi_off", "display_hourly", "sos_only"),
         source="Kraj: steps below 60, 45, 30 and 15 % of charge",
+        public=True,
     ),
 )
 
@@ -186,11 +199,13 @@ PASSENGERS = (
         plausible=(0, 3600),
         type=Type.INTEGER,
         source="TALQ TextDisplayActuator",
+        public=True,
     ),
     flag(
         "display_refresh_ok",
         Title(cs="Poslední překreslení v pořádku", en="Last refresh succeeded"),
         source="TALQ TextDisplayActuator",
+        public=True,
     ),
     Metric(
         "display_temp_degc",
@@ -200,6 +215,7 @@ PASSENGERS = (
         plausible=(-15, 60),
         deadband=2,
         source="TALQ TemperatureSensorFunction",
+        public=True,
     ),
     # A count and nothing else, and only with the heartbeat: single arrivals must not show.
     Metric(
@@ -211,7 +227,7 @@ PASSENGERS = (
         type=Type.INTEGER,
         source="IEEE 802.11 station count",
     ),
-    flag("wifi_up", Title(cs="WiFi v provozu", en="WiFi is up"), source="IEEE 802.11 access point"),
+    flag("wifi_up", Title(cs="WiFi v provozu", en="WiFi is up"), source="IEEE 802.11 access point", public=True),
     Metric(
         "uplink_rtt_ms",
         Unit.MILLISECOND,
@@ -243,6 +259,7 @@ AIR = (
         deadband=3,
         deadband_pct=10,
         source="TALQ ParticulateMatterSensor; EN 12341",
+        public=True,
     ),
     Metric(
         "pm10_ug_per_m3",
@@ -253,6 +270,7 @@ AIR = (
         deadband=3,
         deadband_pct=10,
         source="TALQ ParticulateMatterSensor; EN 12341",
+        public=True,
     ),
     Metric(
         "air_temp_degc",
@@ -262,6 +280,7 @@ AIR = (
         plausible=(-30, 45),
         deadband=0.5,
         source="SHT3x; TALQ TemperatureSensorFunction",
+        public=True,
     ),
     Metric(
         "air_humidity_pct",
@@ -271,6 +290,7 @@ AIR = (
         plausible=(5, 100),
         deadband=3,
         source="SHT3x; TALQ HumiditySensorFunction",
+        public=True,
     ),
 )
 
@@ -299,6 +319,7 @@ SAFETY = (
         "voice_selftest_ok",
         Title(cs="Hlasový výstup: poslední zkouška v pořádku", en="Voice output: last self-test passed"),
         source="Kraj: loudspeaker heard by the stop's own microphone",
+        public=True,
     ),
     Metric(
         "voice_selftest_age_s",
@@ -308,11 +329,13 @@ SAFETY = (
         plausible=(0, 8 * 86_400),
         type=Type.INTEGER,
         source="Kraj: voice output for the blind",
+        public=True,
     ),
     flag(
         "voice_receiver_ok",
         Title(cs="Přijímač povelů nevidomých v provozu", en="Receiver of the handheld transmitter is alive"),
         source="Kraj: voice output for the blind",
+        public=True,
     ),
     flag("sos_pressed", Title(cs="Tlačítko SOS stisknuto", en="SOS button pressed"), source="OMA LwM2M 3347"),
     flag(

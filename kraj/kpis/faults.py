@@ -14,22 +14,22 @@ FROM alert l WHERE l.parent_id IS NULL AND l.severity NOT IN ('info', 'plan')
     AND {where}"""  # noqa: S608 - our own words
 
 
-def _lost(part: str, covered: str) -> str:
+def _lost(part: str, covered: str, more: str = "") -> str:
     """Rows of roofs' faults that are over and lost energy, by the day on which they ended."""
     return f"""
 SELECT date_trunc('day', l.cleared_at, 'Europe/Prague') AS bucket, l.municipality_id, l.asset_id,
     NULL::integer AS group_id, l.alert_id, l.rule, ({part})::double precision AS part, NULL::double precision AS whole,
     ({covered})::double precision AS covered, 1::double precision AS due
-FROM alert l JOIN asset a ON a.asset_id = l.asset_id AND a.kind = 'solar'
+FROM alert l JOIN asset a ON a.asset_id = l.asset_id AND a.kind = 'solar'{more}
 WHERE l.cleared_at IS NOT NULL AND l.lost_wh IS NOT NULL"""  # noqa: S608 - our own words
 
 
-_PRICE = (
-    "(SELECT CASE WHEN count(p.price) = count(*) THEN avg(p.price) END FROM"
-    " (SELECT price_czk_per_kwh(l.municipality_id, l.asset_id, n::date, 'export') AS price FROM "
-    "generate_series((l.since AT TIME ZONE 'Europe/Prague')::date,"
-    " (l.cleared_at AT TIME ZONE 'Europe/Prague')::date, '1 day') n) p)"
-)
+_PRICE = """
+CROSS JOIN LATERAL (SELECT CASE WHEN count(d.price) = count(*) THEN avg(d.price) END AS czk FROM (
+    SELECT price_czk_per_kwh(l.municipality_id, l.asset_id, n::date, 'export') AS price FROM generate_series(
+        (l.since AT TIME ZONE 'Europe/Prague')::date, (l.cleared_at AT TIME ZONE 'Europe/Prague')::date, '1 day') n) d
+    ) p"""
+"""Joins the mean price ``p.czk`` of a fault's days; NULL where one of them has none."""
 _NOT_FALSE = "NOT EXISTS (SELECT FROM alert_event e WHERE e.alert_id = l.alert_id AND e.step = 'false_alarm')"
 _ENDED = "EXISTS (SELECT FROM alert_event e WHERE e.alert_id = l.alert_id AND e.step IN ('fixed', 'false_alarm'))"
 _HOURS = "extract(epoch FROM {to} - {since}) / 3600"
@@ -145,6 +145,6 @@ FAULTS = (
         ),
         formula="Σ lost · mean(price(day, export))",
         source="tariff",
-        rows=_lost(f"l.lost_wh / 1000 * {_PRICE}", f"({_PRICE} IS NOT NULL)::integer"),
+        rows=_lost("l.lost_wh / 1000 * p.czk", "(p.czk IS NOT NULL)::integer", _PRICE),
     ),
 )

@@ -58,7 +58,8 @@ class Kpi:
     """One KPI. ``rows`` is SQL that gives ``bucket``, ``municipality_id``, ``asset_id``, ``group_id``, ``part``,
     ``whole`` (NULL for a sum), ``covered`` and ``due``; the view ``kpi_<name>`` is made of it, behind the wall.
 
-    ``meaning`` says it in plain words, ``formula`` as it is computed, ``source`` who defines it so.
+    ``meaning`` says it in plain words, ``formula`` as it is computed, ``source`` who defines it so. Where ``rows`` are
+    finer than days, ``by_day`` gives the same summed by day: the view ``kpi_<name>_day``.
     """
 
     name: str
@@ -70,6 +71,9 @@ class Kpi:
     formula: str
     source: str
     rows: str
+    by_day: str = ""
+    unknown: Title | None = None
+    """Why there may be no figure at all, where that is no fault of the data; said in its place."""
     ratio: bool = False
     scale: float = 1.0
 
@@ -85,6 +89,11 @@ class Kpi:
         return f"kpi_{self.name}"
 
     @property
+    def days_view(self) -> str:
+        """The same with no more than a row a day: what sums over days read."""
+        return f"{self.view}_day" if self.by_day else self.view
+
+    @property
     def key(self) -> tuple[str, ...]:
         """Columns that tell rows of one bucket apart, besides the municipality."""
         return {Grain.ASSET_DAY: ("asset_id",), Grain.ALERT: ("alert_id",), Grain.EAN_QUARTER: ("ean",)}[self.grain]
@@ -95,13 +104,14 @@ ON_DAY = "{0}.asset_id = d.asset_id AND {0}.bucket = d.bucket AND {0}.municipali
 
 
 def days(kind: str, part: str, *, whole: str = "NULL", known: str = "TRUE", more: str = "") -> str:
-    """Rows of a kind's days: ``d`` is the calendar, ``r`` the day's rollup (NULL without data), ``a`` the asset, ``k``
-    what the day step has computed (``more`` joins it). What is not ``known`` has neither part nor whole."""
+    """Rows of a kind's days: ``d`` is the calendar, ``r`` the day's rollup (NULL where nothing was heard, whatever a
+    counter rose by meanwhile), ``a`` the asset, ``k`` what the day step has computed (``more`` joins it). What is not
+    ``known`` has neither part nor whole."""
     return f"""
 SELECT d.bucket, d.municipality_id, d.asset_id, NULL::integer AS group_id, v.part, v.whole,
     CASE WHEN v.part IS NOT NULL THEN least(coalesce(r.covered_s, 0), d.due_s) ELSE 0 END AS covered, d.due_s AS due
 FROM asset_day d JOIN asset a ON a.asset_id = d.asset_id
-LEFT JOIN rollup_{kind}_1d r ON {ON_DAY.format("r")}{more}
+LEFT JOIN rollup_{kind}_1d r ON {ON_DAY.format("r")} AND r.covered_s > 0{more}
 CROSS JOIN LATERAL (SELECT ({part})::double precision AS part, ({whole})::double precision AS whole) w
 CROSS JOIN LATERAL (SELECT CASE WHEN {known} THEN w.part END AS part, CASE WHEN {known} THEN w.whole END AS whole) v
 WHERE d.kind = '{kind}'"""  # noqa: S608 - our own words

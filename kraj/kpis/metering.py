@@ -13,21 +13,22 @@ SELECT q.bucket, q.municipality_id, NULL::integer AS asset_id, NULL::integer AS 
     CASE WHEN ({part}) IS NULL THEN 0 ELSE 1 END::double precision AS covered, 1::double precision AS due
 FROM meter_quarter q
 UNION ALL
-SELECT m.bucket, m.municipality_id, NULL, NULL, m.ean, NULL, NULL, 0, m.missing
-FROM (SELECT p.ean, p.municipality_id, n.bucket,
-        extract(epoch FROM n.until - n.bucket) / 900 - (SELECT count(*) FROM meter_quarter f
-            WHERE f.ean = p.ean AND f.bucket >= n.bucket AND f.bucket < n.until) AS missing
-    FROM metering_point p CROSS JOIN LATERAL (
-        SELECT min(f.bucket) AS first, max(f.bucket) AS last FROM meter_quarter f WHERE f.ean = p.ean) s
-    CROSS JOIN LATERAL (SELECT i::timestamp AT TIME ZONE 'Europe/Prague' AS bucket,
-            (i::timestamp + interval '1 day') AT TIME ZONE 'Europe/Prague' AS until FROM generate_series(
-        (s.first AT TIME ZONE 'Europe/Prague')::date, (s.last AT TIME ZONE 'Europe/Prague')::date, '1 day') AS i) n) m
-WHERE m.missing > 0"""  # noqa: S608 - our own words
+SELECT m.bucket, m.municipality_id, NULL, NULL, m.ean, NULL, NULL, 0, m.due - m.quarters
+FROM meter_day m WHERE m.quarters < m.due"""  # noqa: S608 - our own words
 
 
-def _kpi(name: str, title: Title, meaning: Title, part: str, formula: str) -> Kpi:
+def _days(value: str) -> str:
+    """Rows of days, each with all of its quarter-hours due."""
+    return f"""
+SELECT m.bucket, m.municipality_id, NULL::integer AS asset_id, NULL::integer AS group_id, m.ean,
+    (m.{value}_wh / 1000.0)::double precision AS part, NULL::double precision AS whole,
+    m.{value}_known::double precision AS covered, m.due::double precision AS due
+FROM meter_day m"""  # noqa: S608 - our own words
+
+
+def _kpi(value: str, title: Title, meaning: Title, part: str, formula: str) -> Kpi:
     return Kpi(
-        name=name,
+        name=f"ean_{value}_kwh",
         measure=Measure.KWH,
         domain=Domain.METERING,
         grain=Grain.EAN_QUARTER,
@@ -36,26 +37,27 @@ def _kpi(name: str, title: Title, meaning: Title, part: str, formula: str) -> Kp
         formula=formula,
         source="OTE/EDC quarter-hours (vyhláška 408/2015)",
         rows=_quarters(part),
+        by_day=_days(value),
     )
 
 
 METERING = (
     _kpi(
-        "ean_import_kwh",
+        "import",
         Title(cs="Odběr místa", en="Import of a metering point"),
         Title(cs="Co odběrné místo vzalo ze sítě.", en="What a metering point took from the grid."),
         "q.import_wh / 1000.0",
         "Σ import",
     ),
     _kpi(
-        "ean_export_kwh",
+        "export",
         Title(cs="Dodávka místa", en="Export of a metering point"),
         Title(cs="Co místo dodalo do sítě.", en="What a metering point gave to the grid."),
         "q.export_wh / 1000.0",
         "Σ export",
     ),
     _kpi(
-        "ean_shared_kwh",
+        "shared",
         Title(cs="Nasdílená energie", en="Energy shared"),
         Title(
             cs="Co z dodávky nebo odběru místa přiřadilo sdílení (EDC).",
@@ -65,7 +67,7 @@ METERING = (
         "Σ shared",
     ),
     _kpi(
-        "ean_unshared_kwh",
+        "unshared",
         Title(cs="Nenasdílený přebytek", en="Surplus not shared"),
         Title(
             cs="Co místo dodalo a nikdo ve skupině nespotřeboval. Bez údaje o sdílení není.",

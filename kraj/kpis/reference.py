@@ -32,6 +32,11 @@ WHERE = (
     ),
     ("Ztráty poruchami · Losses by faults", "`alert.lost_wh`, jak je zapsalo pravidlo · as the rule has booked them"),
     (
+        "Dny odběrných míst · Days of metering points",
+        "`meter_day`, součty čtvrthodin dne Prahy (92, 96 nebo 100), vždy podle `meter_quarter` · sums over the"
+        " quarter-hours of a day of Prague, always as `meter_quarter` says",
+    ),
+    (
         "Ceny a emise · Prices and emissions",
         "`price_czk_per_kwh()`, `co2_g_per_kwh()` podle dne; v mezeře není údaj · by day; no figure in a gap",
     ),
@@ -80,8 +85,8 @@ DOMAINS = {
 GRAINS = {
     Grain.ASSET_DAY: "zařízení a den · asset and day",
     Grain.ALERT: "porucha, s `alert_id` a `rule` · fault, with `alert_id` and `rule`",
-    Grain.EAN_QUARTER: "EAN a čtvrthodina, s `ean`; co ze dne chybí, je řádek o půlnoci · EAN and quarter-hour, with"
-    " `ean`; what is missing of a day is a row at midnight",
+    Grain.EAN_QUARTER: "EAN a čtvrthodina, s `ean`; co ze dne chybí, je řádek o půlnoci. Po dnech v `kpi_<jméno>_day`"
+    " · EAN and quarter-hour, with `ean`; what is missing of a day is a row at midnight. By day in `kpi_<name>_day`",
 }
 
 

@@ -117,6 +117,46 @@ ROOFS = (
         scale=100,
     ),
     Kpi(
+        name="pv_energy_availability_pct",
+        measure=Measure.PERCENT,
+        domain=Domain.ROOFS,
+        grain=Grain.ASSET_DAY,
+        title=Title(cs="Energetická dostupnost střech", en="Energy availability of roofs"),
+        meaning=Title(
+            cs="Jaký díl energie, kterou střecha měla dát, připadá na dobu, kdy střídač dodával. Výpadek v poledne "
+            "váží víc než ráno.",
+            en="Of the energy that the roof should have given, the share that falls into the time in which the "
+            "inverter gave power. An outage at noon weighs more than one in the morning.",
+        ),
+        formula="100 · Σ E_exp(P ≥ 0.5 % of rating) / Σ E_exp, while clear-sky power ≥ 10 % of rating",
+        source="IEC TS 63019 (energy-based availability)",
+        rows=_computed("k.available_wh", "nullif(k.asked_wh, 0)", "k.asked_s"),
+        ratio=True,
+        scale=100,
+    ),
+    Kpi(
+        name="pv_against_peers_pct",
+        measure=Measure.PERCENT,
+        domain=Domain.ROOFS,
+        grain=Grain.ASSET_DAY,
+        title=Title(cs="Výnos proti sousedům", en="Yield against peers"),
+        meaning=Title(
+            cs="Výnos na kilowatt panelů v procentech toho, co ve stejnou dobu daly podobně natočené střechy do 25 km. "
+            "Méně než pět sousedů není údaj.",
+            en="The yield of a kilowatt of modules in per cent of what roofs within 25 km that face alike gave in the "
+            "same time. Fewer than five peers are no figure.",
+        ),
+        formula="100 · Σ E_out / Σ (P_0 · median of peers' E_out / P_0), by quarter-hours",
+        source="IEC 61724-1 Y_f; peers as for the rules (rules/peers.py)",
+        rows=_computed("k.peers_of_wh", "nullif(k.peers_wh, 0)", "k.peers_s"),
+        unknown=Title(
+            cs="Žádná střecha neměla ve stejnou dobu pět podobně natočených sousedů do 25 km.",
+            en="No roof had five peers at a time that face alike within 25 km.",
+        ),
+        ratio=True,
+        scale=100,
+    ),
+    Kpi(
         name="pv_self_consumption_pct",
         measure=Measure.PERCENT,
         domain=Domain.ROOFS,

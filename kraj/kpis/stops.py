@@ -87,6 +87,29 @@ FROM asset_day d LEFT JOIN rollup_stop_1d r ON {ON_DAY.format("r")} WHERE d.kind
         scale=100,
     ),
     Kpi(
+        name="stop_lit_when_dark_pct",
+        measure=Measure.PERCENT,
+        domain=Domain.STOPS,
+        grain=Grain.ASSET_DAY,
+        title=Title(cs="Svítí za tmy", en="Lit when dark"),
+        meaning=Title(
+            cs="Jaký díl známé doby za tmy na zastávce svítilo světlo, i kdyby ztlumené. Zastávky bez světla v tom "
+            "nejsou.",
+            en="Of the known time of darkness, the share in which the stop's light burned, if only dimmed. Stops "
+            "without a light are not in it.",
+        ),
+        formula="100 · t(level > 0) / t(known), while the sun is 6° and more below the horizon, by quarter-hours",
+        source="TALQ LampActuator actualLightState",
+        rows=f"""
+SELECT d.bucket, d.municipality_id, d.asset_id, NULL::integer AS group_id,
+    CASE WHEN k.light_known_s > 0 THEN k.light_lit_s END::double precision AS part,
+    CASE WHEN k.light_known_s > 0 THEN k.light_known_s END::double precision AS whole,
+    coalesce(k.light_known_s, 0) AS covered, coalesce(k.dark_s, 0) AS due
+FROM asset_day d{_FINE} WHERE d.kind = 'stop'""",  # noqa: S608 - our own words
+        ratio=True,
+        scale=100,
+    ),
+    Kpi(
         name="stop_sos_availability_pct",
         measure=Measure.PERCENT,
         domain=Domain.STOPS,

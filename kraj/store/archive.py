@@ -15,6 +15,7 @@ from kraj.errors import ConfigurationError
 from kraj.metrics import Kind
 from kraj.store.copy import EPOCH_2000_MS, HEADER, TRAILER
 from kraj.store.fixed import ARRAY_HEADER, WIRE
+from kraj.store.kpi_days import TABLES
 from kraj.store.schema import columns
 
 Connection = psycopg.Connection[Any]
@@ -299,6 +300,19 @@ def delete_rollups(connection: Connection, kind: Kind, step: str, at: datetime) 
                     f"DELETE FROM {table} WHERE municipality_id = %s AND bucket >= %s AND bucket < %s".encode(),  # noqa: S608
                     [town, first, min(until, first + _AT_ONCE[step])],
                 ).rowcount
+    return gone
+
+
+def delete_days(connection: Connection, at: datetime) -> int:
+    """Delete days of KPIs older than their municipality's term of days, a table a transaction; how many rows."""
+    gone = 0
+    for town, days in terms(connection, "1d").items():
+        until = datetime.combine((at - timedelta(days=days)).astimezone(_HERE), time(), _HERE)
+        for table in TABLES:
+            gone += connection.execute(
+                f"DELETE FROM {table} WHERE municipality_id = %s AND bucket < %s".encode(),  # noqa: S608
+                [town, until],
+            ).rowcount
     return gone
 
 

@@ -18,20 +18,19 @@ Connection = psycopg.AsyncConnection[Any]
 
 LOOK_AGAIN = timedelta(days=1)
 """How often what lamps keep is held against the calendar and their place."""
-SHARE_PCT, FAILURES_MAX_PCT = 5, 5
-"""Of a rollout that nobody began."""
+SHARE_PCT, WHO = 5, "kraj"
+"""Of a rollout that nobody began, as ``compile_segment`` (0031_ingest_rights.sql) begins it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A segment with what its lamps are to keep, and what that was made from; ``document`` None is no program."""
+    """A segment, and what that which its lamps are to keep is made from; ``document`` None is no program."""
 
     group_id: int
     municipality_id: int
     designed_class: str | None
     permitted_class: str | None
     document: dict[str, Any] | None
-    lamp_program_id: int
 
 
 async def add_program(
@@ -76,8 +75,7 @@ async def drop_program(connection: Connection, number: int, version: int) -> boo
 
 async def compiled(connection: Connection, municipality_id: int, document: Mapping[str, Any]) -> int:
     """The number of a compiled program, which is written once."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).digest()
+    digest = hashlib.sha256(_text(document).encode()).digest()
     await connection.execute(
         "INSERT INTO lamp_program (municipality_id, digest, document) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         [municipality_id, digest, Jsonb(document)],
@@ -225,46 +223,20 @@ async def look_at(connection: Connection, now: datetime, limit: int) -> list[Com
     Those are left out whose rollout goes on, waits for a person, or was stopped by one.
     """
     async with connection.cursor(row_factory=class_row(Compiled)) as cursor:
-        await cursor.execute(
-            "SELECT s.group_id, s.municipality_id, s.designed_class, s.permitted_class, p.document, s.lamp_program_id"
-            " FROM lighting_segment s LEFT JOIN segment_compiled c USING (group_id)"
-            " LEFT JOIN dimming_program p USING (dimming_program_id)"
-            " WHERE s.lamp_program_id IS NOT NULL AND coalesce(c.looked_at <= %s, true) AND coalesce((SELECT r.state"
-            " FROM rollout r WHERE r.group_id = s.group_id ORDER BY r.rollout_id DESC LIMIT 1), 'done') = 'done'"
-            " ORDER BY c.looked_at NULLS FIRST LIMIT %s FOR UPDATE OF s SKIP LOCKED",
-            [now - LOOK_AGAIN, limit],
-        )
-        found = await cursor.fetchall()
-    await connection.execute(
-        "INSERT INTO segment_compiled (group_id, looked_at) SELECT unnest(%s::integer[]), %s"
-        " ON CONFLICT (group_id) DO UPDATE SET looked_at = EXCLUDED.looked_at",
-        [[one.group_id for one in found], now],
-    )
-    return found
+        await cursor.execute("SELECT * FROM segments_to_compile(%s, %s, %s)", [now - LOOK_AGAIN, now, limit])
+        return await cursor.fetchall()
 
 
-async def compile_anew(
-    connection: Connection, one: Compiled, document: Mapping[str, Any], *, who: str, reason: str, at: datetime
-) -> bool:
-    """Hand out what a segment's program has become, in steps; False where it has not changed."""
-    number = await compiled(connection, one.municipality_id, document)
-    if number == one.lamp_program_id:
-        return False
-    await connection.execute(
-        "UPDATE lighting_segment SET lamp_program_id = %s, who = %s, reason = %s, changed_at = %s WHERE group_id = %s",
-        [number, who, reason, at, one.group_id],
-    )
-    await begin_rollout(
-        connection,
-        municipality_id=one.municipality_id,
-        group_id=one.group_id,
-        lamp_program_id=number,
-        share_pct=SHARE_PCT,
-        failures_max_pct=FAILURES_MAX_PCT,
-        who=who,
-        at=at,
-    )
-    return True
+async def compile_anew(connection: Connection, group_id: int, document: Mapping[str, Any], at: datetime) -> bool:
+    """Hand out what a segment's program has become, in steps; False where it has not changed.
+
+    Raises psycopg's ``CheckViolation`` when more has changed than the calendar and the place of the lamps can change.
+    """
+    async with connection.transaction():
+        [number] = await _row(connection, "SELECT compile_segment(%s, %s, %s)", [group_id, _text(document), at])
+        if number is not None:
+            await give(connection, group_id, number, share_pct=SHARE_PCT, who=WHO, reason="", at=at)
+    return number is not None
 
 
 async def set_rollout(
@@ -324,3 +296,7 @@ async def _row(connection: Connection, statement: str, given: Any) -> Any:
     if row is None:
         raise psycopg.DataError("the database gave no row")
     return row
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))

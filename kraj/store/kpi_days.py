@@ -15,6 +15,8 @@ from kraj.kinds.stop import USB_PORTS
 Connection = psycopg.AsyncConnection[Any]
 
 TABLES: Final = ("asset_day", "lamp_day", "solar_day", "stop_day")
+EDITION: Final = 2
+"""Raised whenever the day step computes something new: days of an earlier edition are made anew."""
 AFTER: Final = timedelta(hours=3)
 EVERY: Final = timedelta(hours=1)
 """A day to which something comes all the time is made again no more often."""
@@ -63,12 +65,27 @@ async def waiting(connection: Connection, since: datetime, now: datetime) -> lis
         return await cursor.fetchall()
 
 
+async def outdated(connection: Connection, now: datetime, limit: int) -> list[Day]:
+    """Days of an earlier edition, the newest first, as long as every municipality's readings and quarter-hours of them
+    are kept: what is gone cannot be computed again, and what was computed of it stays."""
+    async with connection.cursor(row_factory=class_row(Day)) as cursor:
+        await cursor.execute(
+            "SELECT bucket AS begins, ((bucket AT TIME ZONE 'Europe/Prague')::date + 1)::timestamp AT TIME ZONE"
+            " 'Europe/Prague' AS ends, until, readings FROM kpi_day WHERE edition < %s AND bucket >"
+            " %s - coalesce((SELECT min(least(raw_days, quarter_days)) FROM retention) - 8, 32000) * interval '1 day'"
+            " ORDER BY bucket DESC LIMIT %s",
+            [EDITION, now, limit],
+        )
+        return await cursor.fetchall()
+
+
 async def note(connection: Connection, day: Day, now: datetime) -> None:
     """The day is made of what was there."""
     await connection.execute(
-        "INSERT INTO kpi_day VALUES (%s, %s, %s, %s) ON CONFLICT (bucket) DO UPDATE SET readings = excluded.readings,"
-        " until = excluded.until, made_at = excluded.made_at",
-        [day.begins, day.readings, day.until, now],
+        "INSERT INTO kpi_day (bucket, readings, until, made_at, edition) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (bucket) DO UPDATE SET readings = excluded.readings, until = excluded.until,"
+        " made_at = excluded.made_at, edition = excluded.edition",
+        [day.begins, day.readings, day.until, now, EDITION],
     )
 
 
@@ -101,7 +118,7 @@ async def calendar(connection: Connection, day: Day) -> None:
 
 
 async def stops(connection: Connection, day: Day) -> None:
-    """The day of stops, by their quarter-hours."""
+    """The day of stops, by their quarter-hours; their light is worked out besides (``lights``)."""
     codes = {name: n for n, name in enumerate(KINDS["stop"].by_name["usb1_state"].states)}
     usable = ", ".join(str(codes[name]) for name in USABLE)
     up = " + ".join(f"coalesce((r.usb{n}_state IN ({usable}))::integer, 0)" for n in USB_PORTS)
@@ -120,6 +137,34 @@ async def stops(connection: Connection, day: Day) -> None:
     """  # noqa: S608 - numbers of ports
     await connection.execute("DELETE FROM stop_day WHERE bucket = %s", [day.begins])
     await connection.execute(statement.encode(), {"begins": day.begins, "ends": day.ends})
+
+
+async def lights(connection: Connection, day: Day) -> list[tuple[Any, ...]]:
+    """Stops of the day with a place, and what they told of their light: asset, owner, latitude, longitude, number of
+    the quarter of the day (None: silent all day), mean level (None: unknown), seconds covered; by asset and owner."""
+    cursor = await connection.execute(
+        "SELECT d.asset_id, d.municipality_id, a.latitude, a.longitude,"
+        " (extract(epoch FROM r.bucket - %(begins)s) / 900)::integer, r.light_level_pct, r.covered_s"
+        " FROM asset_day d JOIN asset a ON a.asset_id = d.asset_id"
+        " LEFT JOIN rollup_stop_15m r ON r.asset_id = d.asset_id AND r.municipality_id = d.municipality_id"
+        " AND r.bucket >= %(begins)s AND r.bucket < %(ends)s"
+        " WHERE d.bucket = %(begins)s AND d.kind = 'stop' AND a.latitude IS NOT NULL AND a.longitude IS NOT NULL"
+        " ORDER BY 1, 2",
+        {"begins": day.begins, "ends": day.ends},
+    )
+    return await cursor.fetchall()
+
+
+async def lit(connection: Connection, day: Day, rows: Sequence[tuple[int, int, float, float, float]]) -> None:
+    """Keep of stops (asset, owner) for how long they were lit, known, and in the dark; silent ones get a row, too."""
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO stop_day AS k (bucket, asset_id, municipality_id, display_true_s, display_known_s, usb_up_s,"
+            " usb_known_s, light_lit_s, light_known_s, dark_s) VALUES (%s, %s, %s, 0, 0, 0, 0, %s, %s, %s)"
+            " ON CONFLICT (asset_id, bucket, municipality_id) DO UPDATE SET light_lit_s = excluded.light_lit_s,"
+            " light_known_s = excluded.light_known_s, dark_s = excluded.dark_s",
+            [(day.begins, *row) for row in rows],
+        )
 
 
 async def lamps(connection: Connection, day: Day) -> dict[int, int]:

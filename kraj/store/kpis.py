@@ -72,6 +72,31 @@ async def figures(
 ) -> list[Figure]:
     """By period and subject, behind ``after``; periods of which nothing was due are left out. Of a group its members of
     today."""
+    where = _where(which)
+    more = " JOIN asset_group_member g ON g.asset_id = k.asset_id" if by == "group" else ""
+    value = "f.part" if not kpi.ratio else "f.part / nullif(f.whole, 0)"
+    statement = f"""
+        SELECT f.period, f.subject, ({kpi.scale} * {value})::double precision AS value,
+            CASE WHEN f.due > 0 THEN least(f.covered / f.due, 1) END::double precision AS completeness
+        FROM (SELECT {_PERIODS[per]} AS period, {_SUBJECTS[by]} COLLATE "C" AS subject, sum(k.part) AS part,
+                sum(k.whole) AS whole, sum(k.covered::double precision) AS covered, sum(k.due::double precision) AS due
+              FROM {kpi.days_view} k{more} WHERE {" AND ".join(where)} GROUP BY 1, 2) f
+        {"WHERE (f.period, f.subject) > (%(period)s, %(subject)s)" if after else ""}
+        ORDER BY 1, 2 LIMIT %(limit)s
+    """  # noqa: S608 - names of ours
+    given = {
+        **_given(which),
+        "period": after and after[0],
+        "subject": after and after[1],
+        "limit": limit,
+    }
+    async with connection.cursor(row_factory=class_row(Figure)) as cursor:
+        await cursor.execute(statement.encode(), given)
+        return await cursor.fetchall()
+
+
+def _where(which: Which) -> list[str]:
+    """Conditions on a view ``k``."""
     where = ["k.bucket >= %(first)s::timestamp AT TIME ZONE 'Europe/Prague'"]
     where.append("k.bucket < %(end)s::timestamp AT TIME ZONE 'Europe/Prague'")
     if which.municipality is not None:
@@ -80,29 +105,67 @@ async def figures(
         where.append("k.asset_id IN (SELECT i.asset_id FROM asset_group_member i WHERE i.group_id = %(group)s)")
     if which.asset_id is not None:
         where.append("k.asset_id = %(asset)s")
-    more = " JOIN asset_group_member g ON g.asset_id = k.asset_id" if by == "group" else ""
-    value = "f.part" if not kpi.ratio else "f.part / nullif(f.whole, 0)"
-    statement = f"""
-        SELECT f.period, f.subject, ({kpi.scale} * {value})::double precision AS value,
-            CASE WHEN f.due > 0 THEN least(f.covered / f.due, 1) END::double precision AS completeness
-        FROM (SELECT {_PERIODS[per]} AS period, {_SUBJECTS[by]} COLLATE "C" AS subject, sum(k.part) AS part,
-                sum(k.whole) AS whole, sum(k.covered::double precision) AS covered, sum(k.due::double precision) AS due
-              FROM {kpi.view} k{more} WHERE {" AND ".join(where)} GROUP BY 1, 2) f
-        {"WHERE (f.period, f.subject) > (%(period)s, %(subject)s)" if after else ""}
-        ORDER BY 1, 2 LIMIT %(limit)s
-    """  # noqa: S608 - names of ours
-    given = {
+    return where
+
+
+def _given(which: Which) -> dict[str, Any]:
+    """Their parameters."""
+    return {
         "first": which.first,
         "end": which.end,
         "town": which.municipality,
         "group": which.group_id,
         "asset": which.asset_id,
-        "period": after and after[0],
-        "subject": after and after[1],
-        "limit": limit,
     }
-    async with connection.cursor(row_factory=class_row(Figure)) as cursor:
-        await cursor.execute(statement.encode(), given)
+
+
+@dataclass(frozen=True, slots=True)
+class Lowest:
+    """An asset and its figure of the days that were asked for."""
+
+    asset_id: int
+    label: str
+    value: float
+    completeness: float | None
+
+
+async def lowest(connection: Connection, kpi: Kpi, which: Which, *, limit: int) -> list[Lowest]:
+    """Assets of which a share is less than whole, the lowest first."""
+    statement = f"""
+        SELECT f.asset_id, a.label, f.value, f.completeness FROM (
+            SELECT k.asset_id, ({kpi.scale} * sum(k.part) / nullif(sum(k.whole), 0))::double precision AS value,
+                least(sum(k.covered::double precision) / nullif(sum(k.due::double precision), 0), 1) AS completeness
+            FROM {kpi.view} k WHERE {" AND ".join(_where(which))} GROUP BY 1) f
+        JOIN asset a USING (asset_id) WHERE f.value < {kpi.scale} ORDER BY 3, 2 LIMIT %(limit)s
+    """  # noqa: S608 - names of ours
+    async with connection.cursor(row_factory=class_row(Lowest)) as cursor:
+        await cursor.execute(statement.encode(), _given(which) | {"limit": limit})
+        return await cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An alert with how long it took to find, and to repair (None: it lasts), in hours."""
+
+    alert_id: int
+    rule: str
+    place: str
+    detect_h: float
+    repair_h: float | None
+
+
+async def faults(connection: Connection, which: Which, *, limit: int) -> list[Fault]:
+    """What was found in these days and called somebody; first what lasts, then by how long the repair took."""
+    detect, repair = "fault_time_to_detect_h", "fault_time_to_repair_h"
+    statement = f"""
+        SELECT k.alert_id, k.rule, coalesce(a.label, l.scope_name) AS place, k.{detect} AS detect_h,
+            r.{repair} AS repair_h
+        FROM kpi_{detect} k JOIN alert l ON l.alert_id = k.alert_id LEFT JOIN kpi_{repair} r ON r.alert_id = k.alert_id
+        LEFT JOIN asset a ON a.asset_id = k.asset_id
+        WHERE {" AND ".join(_where(which))} ORDER BY 5 DESC NULLS FIRST, k.bucket DESC, 1 LIMIT %(limit)s
+    """  # noqa: S608 - names of ours
+    async with connection.cursor(row_factory=class_row(Fault)) as cursor:
+        await cursor.execute(statement.encode(), _given(which) | {"limit": limit})
         return await cursor.fetchall()
 
 

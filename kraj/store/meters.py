@@ -65,9 +65,9 @@ class MeterImport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewImport:
-    """What is kept of an upload."""
+    """What is kept of an upload; ``person_id`` is None for what nobody has uploaded."""
 
-    person_id: int
+    person_id: int | None
     content: str
     file_name: str
     file_digest: bytes

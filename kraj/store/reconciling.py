@@ -6,7 +6,9 @@ from typing import Any, Final
 
 import psycopg
 
+from kraj.kinds import KINDS
 from kraj.meters import COUNTERS, OURS_COMPLETE, Comparison, Invoice, Point, Side, billed, compare, midnight, quarters
+from kraj.store.rollup_schema import booked_view
 from kraj.tariffs import DAY, Direction
 
 Connection = psycopg.AsyncConnection[Any]
@@ -23,16 +25,23 @@ WANTED: Final = (
     " AND a.municipality_id = l.municipality_id"
 )
 
-# Each asset once a day, whether it is linked itself or through a group.
+# Each asset once a day, whether it is linked itself or through a group. A counter that goes on behind silent days tells
+# what all of them took: they are ``bridged`` where it was heard within the span before and behind them, and so is the
+# rest of the days around.
 HELD: Final = (
     "WITH wanted AS (SELECT DISTINCT w.n, w.day, w.asset_id FROM ({wanted}) w JOIN asset a USING (asset_id)"
-    " WHERE a.kind = %(kind)s), held AS (SELECT w.n, w.day, r.{counter} AS wh, r.covered_s,"
+    " WHERE a.kind = %(kind)s), days AS (SELECT w.n, w.day, w.asset_id, sum(r.{counter}) AS wh,"
+    " coalesce(sum(r.covered_s), 0) AS covered_s,"
     " extract(epoch FROM (w.day + 1)::timestamp AT TIME ZONE 'Europe/Prague'"
     " - w.day::timestamp AT TIME ZONE 'Europe/Prague') AS day_s"
-    " FROM wanted w LEFT JOIN seen_rollup_{kind}_1d r ON r.asset_id = w.asset_id"
-    " AND r.bucket = w.day::timestamp AT TIME ZONE 'Europe/Prague')"
-    " SELECT n, sum(wh)::float, count(*), count(wh), count(DISTINCT day), coalesce(sum(covered_s), 0) / sum(day_s)"
-    " FROM held GROUP BY n"
+    " FROM wanted w LEFT JOIN {booked} r ON r.asset_id = w.asset_id"
+    " AND r.bucket = w.day::timestamp AT TIME ZONE 'Europe/Prague' GROUP BY 1, 2, 3),"
+    " held AS (SELECT *, covered_s = 0 AND wh IS NOT NULL AND max(covered_s) OVER (PARTITION BY n, asset_id"
+    " ORDER BY day) > 0 AND max(covered_s) OVER (PARTITION BY n, asset_id ORDER BY day DESC) > 0 AS bridged FROM days),"
+    " known AS (SELECT *, CASE WHEN bridged OR lag(bridged) OVER one OR lead(bridged) OVER one THEN day_s"
+    " ELSE covered_s END AS known_s FROM held WINDOW one AS (PARTITION BY n, asset_id ORDER BY day))"
+    " SELECT n, sum(wh)::float, count(*), count(wh), count(DISTINCT day), sum(covered_s) / sum(day_s),"
+    " sum(known_s) / sum(day_s) FROM known GROUP BY n"
 )
 
 
@@ -50,11 +59,10 @@ async def compared(
 
 
 async def _theirs(connection: Connection, ean: str, direction: Direction, spans: Sequence[Days]) -> list[Side]:
-    column = {"import": "import_wh", "export": "export_wh"}[direction]
     cursor = await connection.execute(
-        f"SELECT s.n, count(q.{column}), sum(q.{column}) FROM unnest(%s::timestamptz[], %s::timestamptz[])"  # noqa: S608
-        " WITH ORDINALITY AS s(first, next, n) JOIN meter_quarter q ON q.ean = %s AND q.bucket >= s.first"
-        " AND q.bucket < s.next GROUP BY 1".encode(),
+        f"SELECT s.n, sum(d.{direction}_known)::integer, sum(d.{direction}_wh)"  # noqa: S608 - one of two words
+        " FROM unnest(%s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS s(first, next, n)"
+        " JOIN meter_day d ON d.ean = %s AND d.bucket >= s.first AND d.bucket < s.next GROUP BY 1".encode(),
         [[midnight(first) for first, _ in spans], [midnight(last + DAY) for _, last in spans], ean],
     )
     found = {row[0]: row[1:] for row in await cursor.fetchall()}
@@ -74,19 +82,19 @@ async def _ours(connection: Connection, ean: str, direction: Direction, spans: S
     kind = next((kind for kind in SEES_MOST if kind in there and kind in COUNTERS[direction]), None)
     if kind is None or not await _rolled_up(connection, kind):
         return [NOTHING] * len(spans)
-    statement = HELD.format(wanted=WANTED, counter=COUNTERS[direction][kind], kind=kind)
+    statement = HELD.format(wanted=WANTED, counter=COUNTERS[direction][kind], booked=booked_view(KINDS[kind]))
     cursor = await connection.execute(statement.encode(), {**given, "kind": kind})
     found = {row[0]: row[1:] for row in await cursor.fetchall()}
     sides: list[Side] = []
     for n, (first, last) in enumerate(spans, 1):
-        wh, wanted, there_are, days, covered = found.get(n, (None, 0, 0, 0, 0.0))
-        complete = min(1.0, float(covered)) * days / ((last - first).days + 1)
-        whole = wanted and there_are == wanted and complete >= OURS_COMPLETE
-        sides.append(Side(wh / 1000 if whole else None, complete))
+        wh, wanted, there_are, days, covered, known = found.get(n, (None, 0, 0, 0, 0.0, 0.0))
+        share = days / ((last - first).days + 1)
+        whole = wanted and there_are == wanted and float(known) * share >= OURS_COMPLETE
+        sides.append(Side(wh / 1000 if whole else None, min(1.0, float(covered)) * share))
     return sides
 
 
 async def _rolled_up(connection: Connection, kind: str) -> bool:
-    cursor = await connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.seen_rollup_{kind}_1d"])
+    cursor = await connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{booked_view(KINDS[kind])}"])
     row = await cursor.fetchone()
     return bool(row and row[0])

@@ -1,12 +1,16 @@
 """The tables of rollups, derived from the kinds: DDL, and the views through which people read."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from kraj.errors import ConfigurationError
-from kraj.metrics import Kind
+from kraj.metrics import Kind, Rollup
 from kraj.rollups import CORE, GROUP_CORE, STEPS, Column, group_columns, value_columns
 
-__all__ = ["STEPS", "create_statements", "missing_columns", "table_columns", "view_statements"]
+__all__ = ["STEPS", "booked_view", "create_statements", "missing_columns", "table_columns", "view_statements"]
+
+BOOKED: Final = frozenset({"bucket", "asset_id", "municipality_id", "covered_s"})
+"""Columns of ``booked_view`` besides the counters."""
 
 
 def table_columns(kind: Kind, *, group: bool) -> tuple[Column, ...]:
@@ -31,19 +35,35 @@ def create_statements(kind: Kind, step: str, *, group: bool) -> list[str]:
 
 
 def view_statements(kind: Kind, step: str, found: Sequence[str], *, group: bool) -> list[str]:
-    """The view through which people read it; ``found`` are the table's columns in their order, in which new ones are
-    last: so the view is replaced in place, and what builds on it stays."""
+    """The view through which people read it, without what counters rose by while nothing was heard; ``found`` are the
+    table's columns in their order, in which new ones are last: so the view is replaced in place, and what builds on it
+    stays."""
     table = kind.rollup_table(step, group=group)
     granted = (
         "group_id IN (SELECT g.group_id FROM kraj_grants('read') g)"
         if group
         else "asset_id = ANY ((SELECT kraj_assets('read'))::integer[])"
     )
-    return [
-        f"CREATE OR REPLACE VIEW seen_{table} WITH (security_barrier) AS SELECT {', '.join(found)} FROM {table}"  # noqa: S608
-        f" WHERE municipality_id = ANY ((SELECT kraj_municipalities('read'))::integer[]) OR {granted}",
+    counts = {m.name for m in kind.metrics if m.rolled is Rollup.INCREASE and not group}
+    shown = ", ".join(f"CASE WHEN covered_s > 0 THEN {n} END AS {n}" if n in counts else n for n in found)
+    wall = f" FROM {table} WHERE municipality_id = ANY ((SELECT kraj_municipalities('read'))::integer[]) OR {granted}"
+    made = [
+        f"CREATE OR REPLACE VIEW seen_{table} WITH (security_barrier) AS SELECT {shown}{wall}",
         f"GRANT SELECT ON seen_{table} TO kraj_api",
     ]
+    if step == STEPS[-1] and counts:
+        booked = ", ".join(n for n in found if n in counts | BOOKED)
+        made += [
+            f"CREATE OR REPLACE VIEW {booked_view(kind)} WITH (security_barrier) AS SELECT {booked}{wall}",
+            f"GRANT SELECT ON {booked_view(kind)} TO kraj_api",
+        ]
+    return made
+
+
+def booked_view(kind: Kind) -> str:
+    """Days of a kind's counters with what is booked on days of which nothing is covered: right in sums over whole gaps,
+    and for nothing else (``seen_rollup_<kind>_1d`` shows what was measured)."""
+    return f"seen_booked_{kind.name}_1d"
 
 
 def missing_columns(kind: Kind, table: str, found: dict[str, str], *, group: bool) -> list[Column]:

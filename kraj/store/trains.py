@@ -14,7 +14,6 @@ MOTIONS_MAX = 500
 """Taken at a time."""
 FRESH = timedelta(seconds=60)
 """Nobody walks there any more: what a device held back while it had no connection raises nothing."""
-WHO = "kraj"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ async def announce(
     assets: Sequence[int],
     *,
     level_pct: int,
-    until: datetime,
+    lasts: timedelta,
     pause: timedelta,
     why: str,
     now: datetime,
@@ -60,35 +59,7 @@ async def announce(
     Raises psycopg's ``ObjectNotInPrerequisiteState`` when somebody takes a lock in the same moment.
     """
     cursor = await connection.execute(
-        """
-        WITH target AS MATERIALIZED (
-            SELECT a.asset_id, a.municipality_id, i.device_id, i.channel
-            FROM asset a JOIN installed i ON i.asset_id = a.asset_id AND i.valid_to IS NULL
-            JOIN device d ON d.device_id = i.device_id AND d.state NOT IN ('suspended', 'decommissioned')
-            WHERE a.asset_id = ANY (%(assets)s) AND a.retired_at IS NULL
-                AND a.asset_id NOT IN (SELECT l.asset_id FROM locked_assets() l)
-                AND NOT EXISTS (SELECT FROM command c WHERE c.device_id = i.device_id AND c.channel = i.channel
-                    AND c.reason = 'sensor' AND c.settled_at IS NULL AND c.requested_at > %(now)s - %(pause)s)
-        ), older AS MATERIALIZED (
-            SELECT c.command_id FROM command c JOIN target t ON c.device_id = t.device_id AND c.channel = t.channel
-            WHERE c.reason = 'sensor' AND c.settled_at IS NULL ORDER BY c.command_id FOR UPDATE OF c
-        ), superseded AS (
-            UPDATE command c SET state = 'superseded', settled_at = %(now)s FROM older o
-            WHERE c.command_id = o.command_id
-        )
-        INSERT INTO command (municipality_id, device_id, channel, asset_id, "do", level_pct, reason, until,
-                             requested_at, next_at, who, why)
-        SELECT municipality_id, device_id, channel, asset_id, 'set_level', %(level)s, 'sensor', %(until)s, %(now)s,
-               %(now)s, %(who)s, %(why)s FROM target
-        """,
-        {
-            "assets": list(assets),
-            "level": level_pct,
-            "until": until,
-            "pause": pause,
-            "why": why,
-            "who": WHO,
-            "now": now,
-        },
+        "SELECT raise_lamps(%s, %s, %s, %s, %s, %s)", [list(assets), level_pct, lasts, pause, why, now]
     )
-    return cursor.rowcount
+    row = await cursor.fetchone()
+    return row[0] if row else 0

@@ -52,6 +52,15 @@ class SolarDay:
     reference_s: Floats
     known_s: Floats
     giving_s: Floats
+    asked_wh: Floats
+    """Expected while the roof ought to have given and is known."""
+    available_wh: Floats
+    """Of that, expected while it gave."""
+    asked_s: Floats
+    peers_wh: Floats
+    """What the peers' modules gave, watt for watt, at this roof's size."""
+    peers_of_wh: Floats
+    peers_s: Floats
 
 
 def account(members: Members, quarters: Quarters) -> SolarDay:
@@ -79,6 +88,9 @@ def account(members: Members, quarters: Quarters) -> SolarDay:
 
     both = light & ~np.isnan(power) & ~np.isnan(expected)
     lit = light & ~np.isnan(power) & ~np.isnan(by_sensor)
+    theirs = _theirs(members, roofs, power, light)
+    beside = light & ~np.isnan(power) & ~np.isnan(theirs)
+    due = known & ~np.isnan(expected)
     placed = ~np.isnan(clear).all(axis=1) & ~np.isnan(roofs.rated_w)
     return SolarDay(
         expected_wh=watt_hours(expected, both),
@@ -90,6 +102,12 @@ def account(members: Members, quarters: Quarters) -> SolarDay:
         reference_s=seconds(lit),
         known_s=seconds(known),
         giving_s=seconds(known & gives),
+        asked_wh=watt_hours(expected, due),
+        available_wh=watt_hours(expected, due & gives),
+        asked_s=seconds(due),
+        peers_wh=watt_hours(theirs, beside),
+        peers_of_wh=watt_hours(power, beside),
+        peers_s=seconds(beside),
     )
 
 
@@ -122,6 +140,18 @@ def _expected(
     module = quarters.module_temp_degc[row, column]
     expected[row, column] = measured_power_w(roofs.take(row), ts_ms, plane, plane * passes[row, column], module)
     return np.minimum(expected, np.fmin(roofs.rated_w, roofs.limit_w)[:, None])
+
+
+def _theirs(members: Members, roofs: Roofs, power: Floats, light: Mask) -> Floats:
+    """The median of what at least five peers give a watt of their modules, times this roof's, W; ``(n, q)``."""
+    peak = np.where(roofs.peak_w > 0, roofs.peak_w, np.nan)[:, None]
+    yields = np.where(light, power, np.nan) / peak
+    slots = peers(members)
+    found = np.full(power.shape, np.nan)
+    for quarter in np.flatnonzero(light.any(axis=0)).tolist():
+        median, known = neighbour_median(yields[:, quarter], slots)
+        found[:, quarter] = np.where(known >= PEERS_LEAST, np.maximum(median, 0) * peak[:, 0], np.nan)
+    return found
 
 
 def _reference(roofs: Roofs, quarters: Quarters) -> Floats:

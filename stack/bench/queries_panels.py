@@ -83,7 +83,8 @@ def measure(
     for one in asked:
         asset = assets[one.board if one.board in KINDS else "lamp"]
         for name, length in SPANS.items():
-            chosen = {"municipality": ["1"], "group": "0", "asset": str(asset), "step": steps[name], "kraj_url": ""}
+            chosen = {"municipality": ["1"], "group": "0", "point": ["0"], "asset": str(asset)}
+            chosen |= {"step": steps[name], "kraj_url": ""}
             statement = expand(one.sql, Span(until - length, until), chosen).encode()
             spent: list[float] = []
             rows = 0

@@ -125,9 +125,9 @@ class Region:
             "INSERT INTO lamp_day SELECT bucket, 10, 8, 1, 0.3, 0, 0, 0, 60, asset_id, municipality_id,"
             f" municipality_id, true, true FROM asset, {days} WHERE kind = 'lamp'",
             "INSERT INTO solar_day SELECT bucket, 9000, 8000, 10000, 8000, 40000, 30000, 30000, 40000, 39000, asset_id,"
-            f" municipality_id FROM asset, {days} WHERE kind = 'solar'",
-            "INSERT INTO stop_day SELECT bucket, asset_id, municipality_id, 80000, 86400, 160000, 172800"
-            f" FROM asset, {days} WHERE kind = 'stop'",
+            f" municipality_id, 9000, 8500, 30000, 8200, 8000, 30000 FROM asset, {days} WHERE kind = 'solar'",
+            "INSERT INTO stop_day SELECT bucket, asset_id, municipality_id, 80000, 86400, 160000, 172800, 30000, 31000,"
+            f" 32000 FROM asset, {days} WHERE kind = 'stop'",
             "INSERT INTO lighting_baseline (municipality_id, group_id, version, valid_from, power_w, source, who, at)"
             " SELECT municipality_id, group_id, 1, '2020-01-01', 100, 'pasport', 'Jana', %(at)s FROM asset_group",
             "INSERT INTO tariff (municipality_id, name, direction, czk_per_kwh, valid_from, source, who, at)"

@@ -15,6 +15,7 @@ from ingest.counters import Counters
 from kraj.kinds import KINDS
 from kraj.kpis import KPIS, Measure
 from kraj.units import Unit
+from stack.rollup_service import Figures
 from tests.dashboards.asked import DASHBOARDS, asked, panels
 
 BOTH = sorted(name.partition("/")[2] for name in DASHBOARDS if name.startswith("cs/"))
@@ -109,12 +110,13 @@ def test_every_text_is_in_both_languages_and_in_use() -> None:
 
 
 def test_prometheus_is_asked_for_what_the_services_tell() -> None:
-    told = {f"{sample.name}" for family in Counters().registry.collect() for sample in family.samples}
-    told |= {family.name for family in Counters().registry.collect()}
-    statements = re.findall(r"kraj_ingest_\w+", str(DASHBOARDS["cs/platform.json"]))
-    assert statements
-    bases = {re.sub(r"_(total|bucket)$", "", name) for name in told}
-    assert {re.sub(r"_(total|bucket)$", "", name) for name in statements} <= bases
+    for service, registry in (("ingest", Counters().registry), ("rollup", Figures().registry)):
+        told = {f"{sample.name}" for family in registry.collect() for sample in family.samples}
+        told |= {family.name for family in registry.collect()}
+        statements = re.findall(rf"kraj_{service}_\w+", str(DASHBOARDS["cs/platform.json"]))
+        assert statements
+        bases = {re.sub(r"_(total|bucket)$", "", name) for name in told}
+        assert {re.sub(r"_(total|bucket)$", "", name) for name in statements} <= bases
 
 
 def _sources(document: dict[str, Any]) -> list[Any]:

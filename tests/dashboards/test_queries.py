@@ -88,7 +88,7 @@ def test_a_kpi_of_one_row_is_what_its_view_says_and_of_none_nothing(region: Regi
         for kpi in KPIS.values():
             key = kpi.key[0]
             row = connection.execute(
-                f"SELECT bucket, {key}, {kpi.name}, completeness FROM {kpi.view} WHERE part IS NOT NULL"
+                f"SELECT bucket, {key}, {kpi.name}, completeness FROM {kpi.days_view} WHERE part IS NOT NULL"
                 " ORDER BY bucket DESC LIMIT 1".encode()
             ).fetchone()
             assert row, kpi.name
@@ -142,7 +142,8 @@ def variables(name: str, step: str) -> dict[str, Any]:
     """As somebody who has just opened the dashboard: every town, every group, the first device of the kind."""
     kind = name.removesuffix(".json").partition("/")[2]
     place = list(KINDS).index(kind) + 1 if kind in KINDS else 1
-    return {"municipality": ["1", "2"], "group": "0", "asset": str(place), "step": step, "kraj_url": "", "ds": "x"}
+    chosen = {"municipality": ["1", "2"], "group": "0", "point": ["0"], "asset": str(place)}
+    return {**chosen, "step": step, "kraj_url": "", "ds": "x"}
 
 
 def run(connection: psycopg.Connection[Any], sql: str, span: Span, chosen: dict[str, Any]) -> list[Any]:

@@ -43,6 +43,26 @@ def held(region: Region) -> list[Any]:
     ).fetchall()
 
 
+def by_day(region: Region) -> list[Any]:
+    """Days of points as they are kept, without those of which there is nothing."""
+    return region.connection.execute(
+        "SELECT ean, bucket, due, quarters, import_wh, import_known, export_wh, export_known, shared_wh, shared_known,"
+        " unshared_wh, unshared_known FROM meter_day WHERE quarters > 0 ORDER BY 1, 2"
+    ).fetchall()
+
+
+def summed(region: Region) -> list[Any]:
+    """The same, summed up from what holds of the quarter-hours."""
+    return region.connection.execute(
+        "WITH u AS (SELECT *, date_trunc('day', bucket, 'Europe/Prague') AS begins, CASE WHEN export_wh = 0 THEN 0"
+        " WHEN shared_wh IS NOT NULL THEN greatest(export_wh - shared_wh, 0) END AS unshared_wh FROM meter_quarter)"
+        " SELECT ean, begins, (SELECT count(*) FROM generate_series(begins, date_trunc('day', begins + interval"
+        " '30 h', 'Europe/Prague') - interval '1 s', interval '15 min')), count(*), sum(import_wh), count(import_wh),"
+        " sum(export_wh), count(export_wh), sum(shared_wh), count(shared_wh), sum(unshared_wh), count(unshared_wh)"
+        " FROM u GROUP BY 1, 2 ORDER BY 1, 2"
+    ).fetchall()
+
+
 async def price(client: httpx.AsyncClient, day: str, asset_id: int | None = None) -> float | None:
     asked = {**TOWN, "day": day} | ({"asset_id": str(asset_id)} if asset_id else {})
     return (await client.get("/v1/prices", params=asked)).json()["import_czk_per_kwh"]
@@ -121,6 +141,7 @@ async def test_a_file_counts_once_and_can_be_taken_back(region: Region, client: 
     await made(client, f"/v1/metering/imports/{preview['meter_import_id']}/apply", {}, 200)
     first = held(region)
     assert len(first) == 200
+    assert [row[2:6] for row in by_day(region) if row[0] == SCHOOL] == [(100, 100, 75_000, 100)]
     again = await uploaded(client, edc(AUTUMN))
     assert (again["applicable"], again["findings"][0]["code"]) == (False, "same_file")
     refused = await client.post(f"/v1/metering/imports/{again['meter_import_id']}/apply")
@@ -134,9 +155,46 @@ async def test_a_file_counts_once_and_can_be_taken_back(region: Region, client: 
     await made(client, f"/v1/metering/imports/{later['meter_import_id']}/apply", {}, 200)
     at = next(row for row in held(region) if row[0] == SCHOOL)
     assert at[2:] == (9500, None, 500, "substitute")
+    assert by_day(region) == summed(region)
     for one in (later, other, preview):
         await made(client, f"/v1/metering/imports/{one['meter_import_id']}/undo", {}, 200)
         assert held(region) == ([] if one is preview else first)
+        assert by_day(region) == summed(region)
+    assert region.connection.execute("SELECT count(*) FROM meter_day").fetchone() == (0,)
+
+
+async def test_days_of_a_year_follow_from_its_quarter_hours_whatever_becomes_of_them(
+    region: Region, client: httpx.AsyncClient
+) -> None:
+    await points(client)
+    region.connection.execute(
+        "INSERT INTO meter_quarter (ean, bucket, import_id, municipality_id, import_wh, export_wh, shared_wh, status)"
+        " SELECT ean, b, 1, 1, n, CASE n %% 3 WHEN 0 THEN 0 WHEN 1 THEN n END, CASE WHEN n %% 5 = 0 THEN n END,"
+        " 'measured'"
+        " FROM unnest(%s::text[]) AS ean, generate_series('2026-03-10T23:00Z'::timestamptz, '2026-11-02T00:00Z',"
+        " interval '15 min') WITH ORDINALITY AS g(b, n) WHERE n %% 97 > 2",
+        [[SCHOOL, SOLAR]],
+    )
+    assert by_day(region) == summed(region)
+    lengths = "SELECT array_agg(DISTINCT due ORDER BY due), sum(due), count(*) FROM meter_day WHERE ean = %s"
+    assert region.connection.execute(lengths, [SCHOOL]).fetchone() == ([92, 96, 100], 237 * 96, 237)
+    # What is changed, lost, moved to another day and another point; a gap of days stays due, and ends at the last one.
+    for statement in (
+        "UPDATE meter_quarter SET import_wh = NULL, shared_wh = 7 WHERE bucket::time = '04:15'",
+        "UPDATE meter_quarter SET bucket = bucket + interval '1 year' WHERE ean = %(ean)s AND bucket > '2026-11-01'",
+        "DELETE FROM meter_quarter WHERE bucket BETWEEN '2026-04-01' AND '2026-05-01' OR bucket < '2026-03-15'",
+        "DELETE FROM meter_quarter WHERE ean = %(ean)s AND bucket > '2027-01-01'",
+    ):
+        region.connection.execute(statement.encode(), {"ean": SCHOOL})
+        assert by_day(region) == summed(region)
+        gaps = region.connection.execute(
+            "SELECT ean, count(*), count(DISTINCT bucket), sum(quarters), bool_and(due >= quarters),"
+            " (max(bucket) AT TIME ZONE 'Europe/Prague')::date - (min(bucket) AT TIME ZONE 'Europe/Prague')::date + 1,"
+            " (SELECT count(*) FROM meter_quarter q WHERE q.ean = d.ean) FROM meter_day d GROUP BY 1"
+        ).fetchall()
+        assert len(gaps) == 2
+        for _, days, different, quarters, within, from_first_to_last, kept in gaps:
+            assert (days, different, quarters, within) == (from_first_to_last, days, kept, True)
 
 
 async def test_a_broken_file_stores_nothing_and_an_unknown_ean_is_left_out(

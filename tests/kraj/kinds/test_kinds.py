@@ -1,5 +1,6 @@
 """What holds for every device kind, and the stored order that a deployed database depends on."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ COLUMNS = {"asset_id", "municipality_id", "batch_id"}
 """What the store adds to each row."""
 INT32_MAX = 2**31 - 1
 ORDER = Path(__file__).with_name("order.txt")
+PUBLIC = Path(__file__).with_name("public.txt")
 
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 each_metric = pytest.mark.parametrize(
@@ -158,6 +160,29 @@ def test_stop_has_four_usb_ports() -> None:
     by_name = KINDS["stop"].by_name
     assert all({f"usb{n}_current_a", f"usb{n}_state", f"usb{n}_faults"} <= by_name.keys() for n in (1, 2, 3, 4))
     assert "usb5_state" not in by_name
+
+
+def test_what_is_public_was_decided_metric_by_metric() -> None:
+    """A new metric is not public. Before adding a line to public.txt: does it tell that somebody is there, or serve
+    a thief, or show how the device is reached?
+    """
+    declared = [f"{kind.name} {metric.name}" for kind in KINDS.values() for metric in kind.public]
+    assert declared == PUBLIC.read_text(encoding="utf-8").splitlines()
+
+
+PRIVATE = re.compile(
+    r"sos|door|presence|shock|tilt|wifi_clients|usb|level|water|uplink|rssi|uptime|reset_cause|clock|"
+    r"breaker|local_switch|isolation|leakage|string\d|import_|export_|load_|event_flags|failure_flags"
+)
+
+
+@each_metric
+def test_what_tells_of_people_thieves_or_connections_is_never_public(metric: Metric) -> None:
+    assert not (metric.public and PRIVATE.search(metric.name))
+
+
+def test_a_lamp_shows_nothing_that_follows_motion() -> None:
+    assert {metric.name for metric in KINDS["lamp"].public} == {"voltage_v", "illuminance_lx"}
 
 
 def test_single_arrivals_do_not_show() -> None:

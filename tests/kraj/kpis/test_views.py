@@ -11,7 +11,7 @@ DAY, NEXT = date(2026, 11, 2), date(2026, 11, 3)
 HOURS = 3600.0
 
 
-def near(value: float) -> Any:
+def near(value: Any) -> Any:
     return pytest.approx(value, rel=1e-5)
 
 
@@ -226,6 +226,8 @@ def test_quarter_hours_that_are_missing_are_due(world: World) -> None:
     assert world.figure("ean_import_kwh") == (near(9.9), near(0.99))
     assert world.figure("ean_export_kwh", ean=ean) == (near(39.6), near(0.99))
     assert world.figure("ean_unshared_kwh") == (near(9.8), near(0.98))
+    for name in ("ean_import_kwh", "ean_export_kwh", "ean_shared_kwh", "ean_unshared_kwh"):
+        assert world.by_day(name) == near(world.figure(name))
 
 
 def test_who_sees_one_town_sees_its_figures_alone(world: World) -> None:

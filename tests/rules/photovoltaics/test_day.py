@@ -79,6 +79,26 @@ def test_an_inverter_that_stands_still_is_not_available_unless_snow_may_lie() ->
     assert snowed.giving_s[0] == snowed.known_s[0]
 
 
+def test_an_outage_at_noon_costs_more_of_the_energy_than_of_the_time() -> None:
+    power = np.tile(SHAPE, (7, 1))
+    power[0, 44:52] = 0  # two hours around noon
+    made = day(roofs(7), power)
+    time, energy = made.giving_s / made.known_s, made.available_wh / made.asked_wh
+    assert energy[0] < time[0] - 0.03
+    # By hand: what the others gave then, of what they gave while a share of the clear sky was asked for.
+    quiet = SHAPE[44:52].sum() / SHAPE[SHAPE > 0].sum()
+    assert energy[0] == pytest.approx(1 - quiet, abs=0.02)
+    np.testing.assert_array_equal(energy[1:], 1)
+
+
+def test_a_roof_is_set_against_the_median_of_what_its_peers_give_a_watt() -> None:
+    power = np.tile(SHAPE, (7, 1)) * np.array([0.5, 1, 1, 1, 1, 1, 2])[:, None]
+    made = day(roofs(7), power)
+    np.testing.assert_allclose(made.peers_of_wh / made.peers_wh, [0.5, 1, 1, 1, 1, 1, 2], rtol=1e-6)
+    np.testing.assert_allclose(made.peers_of_wh, made.expected_of_wh)
+    assert (day(roofs(5), SHAPE).peers_s == 0).all(), "four peers are no verdict"
+
+
 def test_a_roof_without_a_rating_has_no_figures() -> None:
     made = day(roofs(1, power_peak_w=None, power_rated_w=None), SHAPE)
     assert np.isnan(made.light_s[0])
