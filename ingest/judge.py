@@ -14,7 +14,7 @@ import structlog
 
 from ingest import curves
 from ingest.counters import Counters
-from kraj.alerts import AlertChange
+from kraj.alerts import AlertChange, Repair
 from kraj.assets import DeviceStatus, Judged
 from kraj.errors import ConfigurationError, KrajError
 from kraj.readings import Readings, as_stored
@@ -34,6 +34,8 @@ TICK_S = 5.0
 """Silence is looked for this often where no readings come; while they come, with each batch."""
 ATTENTIVE_AFTER_S = 90.0
 """So long after the broker is back, devices may still be on their way: nobody's silence counts."""
+LISTEN_S = 1.0
+"""How long at most nobody asks what people have called fixed, while readings come."""
 WINDOWS_KEPT = timedelta(days=1)
 
 log: Any = structlog.get_logger(__name__)
@@ -57,6 +59,9 @@ class Judge:
         self._checkpoint_s = CHECKPOINT_S_MIN
         self._stepped_at = clock()
         self._listening_since: float | None = None
+        self._repairs: list[Repair] = []
+        """Called fixed, and not yet told to the watch in a step that was committed."""
+        self._listened_at = clock() - LISTEN_S
         self._told: set[str] = set()
         self._curves = curves.Curves()
         self._causes = [cause.name for cause in correlation.load()]
@@ -98,7 +103,11 @@ class Judge:
         changes: list[AlertChange] = []
         async for batch in judged.replay(connection, self._slot_id, self._last):
             changes += watch.step(
-                [as_stored(r) for r in batch.readings], batch.statuses, _ms(batch.at), attentive=False
+                [as_stored(r) for r in batch.readings],
+                batch.statuses,
+                _ms(batch.at),
+                attentive=False,
+                repairs=batch.repairs,
             )
             watch.commit()
             self._last, count = batch.batch_id, count + 1
@@ -152,9 +161,19 @@ class Judge:
         since = self._listening_since
         attentive = since is not None and self._clock() - since >= ATTENTIVE_AFTER_S
         self._pending, self._pending_at = batch_id, at
-        changes = self._watch.step([as_stored(r) for r in readings], statuses, _ms(at), attentive=attentive)
+        changes = self._watch.step(
+            [as_stored(r) for r in readings], statuses, _ms(at), attentive=attentive, repairs=self._repairs
+        )
         self._stepped_at = self._clock()
         return changes
+
+    async def listen(self, connection: Connection) -> None:
+        """Learn what people have called fixed; before a step, which tells it to the watch."""
+        watch = self._watch
+        if watch is None or self._clock() - self._listened_at < LISTEN_S:
+            return
+        self._listened_at = self._clock()
+        self._repairs = [repair for repair in await judged.repairs(connection) if watch.provable(repair)]
 
     def judging(self, batch: Batch, fresh: Sequence[Readings]) -> list[AlertChange]:
         """Judge a batch's new readings, as the writer asks for it."""
@@ -171,6 +190,7 @@ class Judge:
             return
         if committed:
             self._watch.commit()
+            self._repairs = []
             self._last, self._settled_at = self._pending, self._pending_at
         else:
             self._watch.rollback()

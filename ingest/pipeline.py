@@ -311,6 +311,7 @@ class Pipeline:
         judge = self._judge
         if judge is None:
             return await writer.write(batch, in_flight)
+        await judge.listen(writer.connection)
         outcome = await writer.write(batch, in_flight, judge.judging)
         judge.settle(committed=True)
         if outcome.judging_failed:
@@ -379,6 +380,7 @@ class Pipeline:
         judge = self._judge
         if judge is None or not judge.tick_due:
             return
+        await judge.listen(writer.connection)
         batch_id = await writer.next_batch_id()
         changes = judge.step(batch_id, [], [], now)
         if changes:

@@ -25,6 +25,8 @@ JUDGING = frozenset(field.name for field in fields(Rule)) - {
     "explained_by",
     "hidden",
     "quick",
+    "proof_when",
+    "proof_fails_when",
 }
 """What a rule's verdicts depend on; where one of these is another, what was remembered means nothing."""
 
@@ -48,6 +50,8 @@ class Compiled:
     loses: Expression | None
     varying: Mapping[str, Floats]
     enabled: Mask | None
+    proof_when: Condition | None
+    proof_fails_when: Condition | None
     flags: frozenset[str]
     """Names in ``when`` that are flags; evidence tells them as true or false."""
 
@@ -90,11 +94,11 @@ class Compiled:
         found = np.broadcast_to(self.loses.evaluate(self.column(layer)), len(layer))
         return np.fmax(found, 0.0)
 
-    def evidence(self, layer: Layer, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """The values and thresholds that fired, for each of the rows."""
+    def evidence(self, layer: Layer, rows: Sequence[int], condition: Condition | None = None) -> list[dict[str, Any]]:
+        """The values and thresholds that fired, for each of the rows; of ``when`` unless another condition is given."""
         column = self.column(layer)
         found: list[dict[str, Any]] = [{} for _ in rows]
-        for name in self.when.ordered:
+        for name in (condition or self.when).ordered:
             if name not in self.rule.thresholds:
                 for told, value in zip(found, column(name)[rows].tolist(), strict=True):
                     told[name] = self._said(name, value)
@@ -155,6 +159,8 @@ def compile_rule(rule: Rule, seam: Seam, estate: Estate) -> Compiled:
         when=compile_condition(rule.when, table, fixed),
         clear_when=condition(rule.clear_when),
         critical_when=condition(rule.critical_when),
+        proof_when=condition(rule.proof_when),
+        proof_fails_when=condition(rule.proof_fails_when),
         loses=None if rule.loses is None else compile_number(rule.loses, table, Unit.WATT, fixed),
         varying=varying,
         enabled=_enabled(rule, overrides, estate, kind),

@@ -17,6 +17,7 @@ MORNING = time(8)
 """Local; by then somebody is at the office who can send the next one."""
 PROOF = timedelta(hours=26)
 """A repair of the morning is proven at night at the latest; two hours are for dusk that comes later than yesterday."""
+PROOF_MS = round(PROOF.total_seconds() * 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,21 @@ class Engine:
         slot, rule = np.nonzero((self._array(state, "phase")[busy] & STAGE) >= ACTIVE)
         return list(zip(rule.tolist(), busy[slot].tolist(), strict=True))
 
+    def place(self, rule: str) -> int | None:
+        """The place of a rule that is asked; None where there is none."""
+        return next((n for n, r in enumerate(self.rules) if r.rule.name == rule and not self._failed[n]), None)
+
+    def settle(self, state: State, place: int, slot: int) -> float | None:
+        """A cell is idle from now on, whatever it was; gives the energy lost, Wh; None where none counts."""
+        where = (np.array([slot]), np.array([place]))
+        lost_wh = float(self._array(state, "lost_wh")[slot, place])
+        self._array(state, "phase")
+        state.put(f"{self.name}.phase", where, 0)
+        state.put(f"{self.name}.lost_wh", where, 0.0)
+        self._array(state, "busy")
+        state.put(f"{self.name}.busy", where[0], (self._array(state, "phase")[where[0]] != IDLE).any(axis=1))
+        return round(lost_wh, 1) if self._loses[place] else None
+
     def note_busy(self, state: State) -> None:
         """After cells have been moved about: which slots are busy. Not journaled."""
         self._array(state, "busy")[:] = (self._array(state, "phase") != IDLE).any(axis=1)

@@ -51,17 +51,29 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Mending:
+    """What was called fixed at ``fixed_ms``: since when readings show that it is, and since when that it is not."""
+
+    rule: str
+    asset_id: int
+    fixed_ms: int
+    good_ms: int | None = None
+    bad_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mind:
     """What is remembered besides the states; replaced as a whole, so that a step can be taken back.
 
     ``orphans`` are active symptoms of rules that are gone, and ``retried`` failures that somebody has looked at: they
-    end with the next step.
+    end with the next step. ``mending`` holds repairs that readings have neither shown nor refuted yet.
     """
 
     clock: Clock | None = None
     failed: Mapping[str, Failure] = field(default_factory=dict[str, Failure])
     retried: tuple[tuple[str, Failure], ...] = ()
     orphans: tuple[tuple[str, int], ...] = ()
+    mending: tuple[Mending, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -78,4 +90,5 @@ class Mind:
             failed={**failed, **before},
             retried=tuple((name, Failure(**failure)) for name, failure in told["retried"]),
             orphans=(*((rule, asset_id) for rule, asset_id in told["orphans"]), *orphans),
+            mending=tuple(Mending(**one) for one in told.get("mending", ())),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kraj.alerts import AlertChange, Scope, Severity, Step, SymptomChange
+from kraj.alerts import AlertChange, Repair, Scope, Severity, Step, SymptomChange
 from kraj.assets import DeviceStatus
 from kraj.readings import Ints, Readings
 from rules.compiled import fingerprint
@@ -14,6 +14,7 @@ from rules.estate import Estate
 from rules.inputs import Seam, health, of_kind
 from rules.layers import Rows, in_time_and_late, layers, newest, rows_of, slices
 from rules.mind import Clock, Failure, Mind
+from rules.proofs import Proofs
 from rules.rule import Rule
 from rules.state import Array, State
 from rules.watched import FIRST, GRACE_MS, Moment, Watched
@@ -50,6 +51,7 @@ class Observer:
         now_ms: int,
         *,
         attentive: bool = True,
+        repairs: Sequence[Repair] = (),
     ) -> list[SymptomChange]:
         """What begins and ceases to hold, in order of time; arguments as of ``Watch.step``."""
         clock = (self._mind.clock or Clock(now_ms)).at(now_ms, attentive=attentive)
@@ -60,7 +62,10 @@ class Observer:
             attentive_ms=clock.attentive_ms,
             elapsed_s=(clock.attentive_ms - clock.ticked_attentive_ms) / 1000,
             shared={},
+            proofs=Proofs(self._mind.mending, clock.now_ms),
         )
+        for repair in repairs:
+            moment.proofs.begin(repair.rule, int(repair.scope.name), repair.fixed_ms)
         changes = [_ended(rule, asset_id, clock.now_ms) for rule, asset_id in self._mind.orphans]
         with np.errstate(all="ignore"):
             changes += self._read(readings, moment)
@@ -69,7 +74,7 @@ class Observer:
                 clock = self._tick(moment, clock, changes)
             if clock.quick_ms is None or clock.now_ms - clock.quick_ms >= QUICK_MS:
                 clock = self._tick_quickly(moment, clock, changes)
-        self._mind = replace(self._mind, clock=clock, orphans=())
+        self._mind = replace(self._mind, clock=clock, orphans=(), mending=moment.proofs.left)
         changes.sort(key=lambda change: change.ts_ms)
         return changes
 
@@ -141,6 +146,16 @@ class Observer:
         for watched in self._kinds.values():
             changes += watched.judge_time(since, quick=True)
         return replace(clock, quick_ms=clock.now_ms, quick_attentive_ms=clock.attentive_ms)
+
+    def newest_ms(self, kinds: Sequence[str], asset_ids: Sequence[int]) -> list[int]:
+        """The time of the newest reading of each of these that is known."""
+        found: list[int] = []
+        for kind in kinds:
+            watched = self._kinds.get(kind)
+            slots = None if watched is None else watched.members.slots(np.array(asset_ids, np.int64))
+            if watched is not None and slots is not None:
+                found += health.newest_ms(watched.state)[slots[slots >= 0]].tolist()
+        return found
 
     # What fails
 

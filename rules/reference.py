@@ -73,6 +73,8 @@ def _rule(rule: Rule) -> str:
         f"- **Vyhodnocuje se · Judged:** {PER[rule.per]}{kinds}",
         f"- **Hlásí se, když · Raised when:** `{_one_line(rule.when)}`{_lasting(rule)}",
         f"- **Odvolá se, když · Cleared when:** {_cleared(rule)}",
+        _item("Opraveno, když · Proven when", _code(rule.proof_when)),
+        _item("Neopraveno, když · Refuted when", _code(rule.proof_fails_when)),
         _item("Podmínky okolo · Guards", ", ".join(f"`{name}`" for name in rule.guards)),
         _item("Prahy · Thresholds", ", ".join(_threshold(*pair) for pair in rule.thresholds.items())),
         _item("Ztráta · Loss", f"`{_one_line(rule.loses)}`" if rule.loses else ""),
@@ -89,6 +91,7 @@ def _cause(cause: Cause) -> str:
         f"- **Závažnost · Severity:** {cause.severity}",
         f"- **Z příznaků · Of symptoms:** {', '.join(f'`{name}`' for name in sorted(cause.symptoms))}",
         f"- **Počítá se v · Counted in:** {cause.group} (≥ {cause.count}{share}, {cause.window_ms // 60_000} min)",
+        _item("Opraveno · Proven", _proven(cause)),
         _item("Může vysvětlit · May be explained by", ", ".join(f"`{name}`" for name in cause.explained_by)),
         *_texts(cause.symptom, cause.bring, cause.source),
     ]
@@ -113,6 +116,14 @@ def _item(what: str, value: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _code(text: str | None) -> str:
+    return f"`{_one_line(text)}`" if text else ""
+
+
+def _proven(cause: Cause) -> str:
+    return f"{cause.proven_ms // 60_000} min po konci · after its end" if cause.proven_ms else ""
 
 
 def _lasting(rule: Rule) -> str:

@@ -32,7 +32,8 @@ class Rule:
     ``thresholds`` are names with numbers that ``when`` may use and municipalities may override.
     ``critical_when`` raises the severity to critical where it holds; ``hidden`` rules feed correlation and are no alert
     by themselves; ``explained_by`` names correlated causes that may explain this symptom; ``loses`` is power in watts
-    that is lost while the rule holds.
+    that is lost while the rule holds. ``proof_when`` proves a repair when it holds in two readings after somebody has
+    called it fixed, whatever ``clear_for`` and switching say; ``proof_fails_when`` refutes it. Per reading only.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Rule:
     guards: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict[str, float])
     critical_when: str | None = None
+    proof_when: str | None = None
+    proof_fails_when: str | None = None
     loses: str | None = None
     hidden: bool = False
     quick: bool = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from kraj.alerts import AlertChange
+from kraj.alerts import AlertChange, Repair, Severity, Step
 from kraj.assets import DeviceStatus
 from kraj.errors import ConfigurationError
 from kraj.readings import Ints, Readings
@@ -24,6 +24,7 @@ class Watch:
 
     def __init__(self, estate: Estate, catalogue: Sequence[Rule], causes: Sequence[Cause] | None = None) -> None:
         self._observer = Observer(estate, catalogue)
+        self._rules = {rule.name: rule for rule in catalogue}
         self._correlator = Correlator(estate, catalogue, causes_of_the_project() if causes is None else causes)
 
     def step(
@@ -33,14 +34,43 @@ class Watch:
         now_ms: int,
         *,
         attentive: bool = True,
+        repairs: Sequence[Repair] = (),
     ) -> list[AlertChange]:
         """Take in what has come, and time; gives what becomes of the alerts.
 
         ``readings`` are those newly inserted. ``attentive`` is False where we ourselves were away since the last step:
-        that time is nobody's silence. Without readings and statuses this is a tick.
+        that time is nobody's silence. Without readings and statuses this is a tick. ``repairs`` are those of which we
+        have heard since the last step: each is told as ``proving``, so that a replay hears of it with the same batch.
         """
-        symptoms = self._observer.step(readings, statuses, now_ms, attentive=attentive)
-        return [*self._observer.tell_failures(), *self._correlator.step(symptoms, statuses, now_ms)]
+        known = [repair for repair in repairs if self.provable(repair)]
+        assets = [repair for repair in known if repair.rule in self._rules]
+        symptoms = self._observer.step(readings, statuses, now_ms, attentive=attentive, repairs=assets)
+        told = [self._proving(repair) for repair in known]
+        causes = [repair for repair in known if repair.rule not in self._rules]
+        return [
+            *self._observer.tell_failures(),
+            *told,
+            *self._correlator.step(symptoms, statuses, now_ms, repairs=causes, newest_ms=self._observer.newest_ms),
+        ]
+
+    def provable(self, repair: Repair) -> bool:
+        """Whether telemetry can show this repair by itself; others are left to time."""
+        rule = self._rules.get(repair.rule)
+        if rule is not None:
+            return rule.proof_when is not None and repair.scope.type == "asset"
+        return self._correlator.provable(repair.rule)
+
+    def _proving(self, repair: Repair) -> AlertChange:
+        return AlertChange(
+            key=repair.key,
+            step=Step.PROVING,
+            at_ms=repair.fixed_ms,
+            rule=repair.rule,
+            scope=repair.scope,
+            severity=Severity.INFO,
+            since_ms=repair.fixed_ms,
+            municipality_id=repair.scope.municipality_id,
+        )
 
     def commit(self) -> None:
         """Keep what was done since the last commit."""
@@ -54,6 +84,7 @@ class Watch:
 
     def move(self, estate: Estate, catalogue: Sequence[Rule]) -> None:
         """The registry has changed: what is remembered goes with the assets, what is open stays open. Between steps."""
+        self._rules = {rule.name: rule for rule in catalogue}
         self._observer.move(estate, catalogue)
         self._correlator.move(estate, catalogue)
 

@@ -1,7 +1,7 @@
 """The assets of one kind under watch: what is remembered of them, and every rule about them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rules.estate import Estate
 from rules.inputs import Seam, health
 from rules.layer import Layer, same
 from rules.layers import Rows
+from rules.proofs import Proofs
 from rules.rule import Per, Rule
 from rules.state import State
 from rules.verdicts import Verdicts
@@ -44,6 +45,7 @@ class Moment:
     attentive_ms: int
     elapsed_s: float
     shared: dict[str, Any]
+    proofs: Proofs = field(default_factory=lambda: Proofs((), 0))
 
 
 class Watched:
@@ -88,6 +90,7 @@ class Watched:
         if not self._track(layer):
             return []
         changes = self.engines[READING].judge(layer)
+        changes += moment.proofs.look(self.engines[READING], layer, changes)
         for days in self.days.values():
             days.add(layer)
         return changes

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kraj.alerts import AlertChange, AlertState, Step
+from kraj.service_requests import REPORT_RULE
 from kraj.store.connection import Connection
 
 CHANGES_PER_CALL = 2000
@@ -51,9 +52,10 @@ def parameter(changes: Sequence[AlertChange]) -> str:
 
 async def active_keys(connection: Connection) -> dict[str, tuple[str, str, str, int | None]]:
     """Key of each alert whose symptom holds, as far as the database knows, with rule, scope type, scope name and
-    municipality."""
+    municipality; not of what people report, which telemetry neither raises nor ends."""
     cursor = await connection.execute(
-        "SELECT key, rule, scope_type, scope_name, municipality_id FROM alert WHERE active"
+        "SELECT key, rule, scope_type, scope_name, municipality_id FROM alert WHERE active AND rule <> %s",
+        [REPORT_RULE],
     )
     return {key: (rule, type_, name, owner) async for key, rule, type_, name, owner in cursor}
 
@@ -87,6 +89,7 @@ async def act(
     note: str | None = None,
     assignee: str | None = None,
     cause: str | None = None,
+    spare_part: str | None = None,
 ) -> None:
     """Write what a person (or time) did to an alert: its new state and the event, within the open transaction.
 
@@ -95,6 +98,7 @@ async def act(
     cursor = await connection.execute(
         "UPDATE alert SET state = %(state)s, changed_at = %(at)s, version = version + 1,"
         " assignee = coalesce(%(assignee)s, assignee), cause = coalesce(%(cause)s, cause),"
+        " spare_part = coalesce(%(spare_part)s, spare_part),"
         " fixed_at = CASE WHEN %(state)s = 'fixed' AND state <> 'fixed' THEN %(at)s ELSE fixed_at END,"
         " closed_at = CASE WHEN %(state)s = 'closed' THEN coalesce(closed_at, %(at)s::timestamptz) END"
         " WHERE alert_id = %(alert_id)s AND version = %(version)s",
@@ -105,11 +109,13 @@ async def act(
             "at": at,
             "assignee": assignee,
             "cause": cause,
+            "spare_part": spare_part,
         },
     )
     if cursor.rowcount != 1:
         raise StaleError
-    detail = {name: value for name, value in (("assignee", assignee), ("cause", cause)) if value is not None}
+    told = {"assignee": assignee, "cause": cause, "spare_part": spare_part}
+    detail = {name: value for name, value in told.items() if value is not None}
     await connection.execute(
         "INSERT INTO alert_event (alert_id, at, step, who, note, detail) VALUES (%s, %s, %s, %s, %s, %s)",
         [alert_id, at, str(step), who, note, json.dumps(detail, ensure_ascii=False)],

@@ -1,13 +1,13 @@
 """What the rules' judgement depends on, read from the registry in one snapshot; and history read again at a restart."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from kraj.alerts import Scope
+from kraj.alerts import Repair, Scope
 from kraj.assets import AssetRow, CustomRule, DeviceStatus, Judged, Override, Window
 from kraj.kinds import KINDS
 from kraj.metrics import Kind
@@ -39,6 +39,8 @@ _OVERRIDES = """
     ORDER BY o.group_id NULLS FIRST, o.rule_override_id
 """
 _CUSTOM = "SELECT custom_rule_id, municipality_id, text FROM custom_rule WHERE enabled ORDER BY 1"
+
+_REPAIRS = "SELECT a.key, a.rule, a.scope_type, a.scope_name, a.municipality_id, {ms}"
 
 
 async def read(connection: Connection, since: datetime) -> Judged:
@@ -101,6 +103,8 @@ class Replayed:
     at: datetime
     readings: list[Readings]
     statuses: list[DeviceStatus]
+    repairs: list[Repair]
+    """What the rules first heard of with this batch."""
 
 
 async def load_checkpoint(connection: Connection, slot_id: int) -> tuple[int, bytes] | None:
@@ -134,9 +138,40 @@ async def replay(connection: Connection, slot_id: int, after: int) -> AsyncItera
         for kind in KINDS.values():
             await _collect(connection, kind, after, last, found)
         statuses = await _statuses(connection, after, last)
+        told = await _told(connection, after, last)
         for batch_id, at in batches:
-            yield Replayed(batch_id, at, found[batch_id], statuses.get(batch_id, []))
+            yield Replayed(batch_id, at, found[batch_id], statuses.get(batch_id, []), told.get(batch_id, []))
         after = last
+
+
+async def repairs(connection: Connection) -> list[Repair]:
+    """What people have called fixed and the rules have not heard of yet."""
+    cursor = await connection.execute(
+        _REPAIRS.format(ms="floor(extract(epoch FROM a.fixed_at) * 1000)::bigint").encode()
+        + b" FROM alert a WHERE a.state = 'fixed' AND a.fixed_at IS NOT NULL AND NOT EXISTS (SELECT FROM alert_event e"
+        b" WHERE e.alert_id = a.alert_id AND e.step = 'proving' AND e.who = 'telemetry'"
+        b" AND e.at = date_trunc('milliseconds', a.fixed_at)) ORDER BY a.alert_id"
+    )
+    return [_repair(row) async for row in cursor]
+
+
+async def _told(connection: Connection, after: int, last: int) -> dict[int, list[Repair]]:
+    cursor = await connection.execute(
+        _REPAIRS.format(ms="round(extract(epoch FROM e.at) * 1000)::bigint").encode()
+        + b", e.batch_id FROM alert_event e JOIN alert a USING (alert_id) WHERE e.step = 'proving'"
+        b" AND e.who = 'telemetry' AND e.batch_id > %s AND e.batch_id <= %s ORDER BY a.alert_id, e.at",
+        [after, last],
+    )
+    found: dict[int, list[Repair]] = {}
+    async for row in cursor:
+        found.setdefault(row[-1], []).append(_repair(row))
+    return found
+
+
+def _repair(row: Sequence[Any]) -> Repair:
+    key, rule, type_, name, owner, fixed_ms = row[:6]
+    scope = Scope(type=type_, name=name, municipality_id=owner)
+    return Repair(key=key, rule=rule, scope=scope, fixed_ms=fixed_ms)
 
 
 async def save_curves(connection: Connection, asset_id: Ints, curve: Floats, at: datetime) -> None:

@@ -57,7 +57,8 @@ def _check_conditions(rule: Rule, kind: str, table: Mapping[str, Symbol]) -> fro
     with _within("when"):
         told = compile_condition(rule.when, table, hints=hints).names
     used = set(told)
-    for key, text in (("clear_when", rule.clear_when), ("critical_when", rule.critical_when)):
+    for key in ("clear_when", "critical_when", "proof_when", "proof_fails_when"):
+        text: str | None = getattr(rule, key)
         if text is not None:
             with _within(key):
                 used |= compile_condition(text, table, hints=hints).names

@@ -37,6 +37,8 @@ KEYS: Readers = {
     "of": ("of", values.days),
     "severity": ("severity", values.one_of(tuple(Severity))),
     "critical_when": ("critical_when", _CONDITION),
+    "proof_when": ("proof_when", _CONDITION),
+    "proof_fails_when": ("proof_fails_when", _CONDITION),
     "guards": ("guards", values.names),
     "thresholds": ("thresholds", values.thresholds),
     "loses": ("loses", _CONDITION),
@@ -123,6 +125,13 @@ def _check_together(fields: Mapping[str, Any], place: str) -> None:
         raise RuleTextError(
             f"days in a rule per {fields['per']}", 'per = "night" or "day"', hint=hint, where=f"{place}.of"
         )
+    for key in ("proof_when", "proof_fails_when"):
+        if key in fields and fields["per"] is not Per.READING:
+            expected = 'a proof only with per = "reading"'
+            raise RuleTextError(f"a proof in a rule per {fields['per']}", expected, where=f"{place}.{key}")
+    if "proof_fails_when" in fields and "proof_when" not in fields:
+        expected = "proof_when beside it"
+        raise RuleTextError("proof_fails_when alone", expected, where=f"{place}.proof_fails_when")
     if fields.get("quick") and fields["per"] is not Per.TIME:
         expected = 'quick only with per = "time"'
         raise RuleTextError(f"quick in a rule per {fields['per']}", expected, where=f"{place}.quick")

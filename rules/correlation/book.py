@@ -230,6 +230,10 @@ class Book:
         if most != alert.peak or power or silence:
             self._alerts[cell] = replace(alert, peak=most, power=alert.power + power, silence=alert.silence + silence)
 
+    def note(self, cell: Cell, step: Step, at_ms: int, evidence: Mapping[str, Any]) -> None:
+        """Say what telemetry thinks of a repair; the alert itself is as it was."""
+        self._say(cell, self._alerts[cell], step, at_ms, evidence)
+
     def _key(self, parent: Cell | None) -> str | None:
         return None if parent is None else self._alerts[parent].key
 

@@ -30,6 +30,7 @@ _OPTIONAL = frozenset(
         "proofs",
         "follows",
         "by_phase",
+        "proven_after",
         "bring",
         "source",
     }
@@ -50,6 +51,8 @@ class Cause:
     the group's lamps must have the symptom ``seconded_by``. ``network`` marks a cause of communication; ``proofs`` are
     symptoms of a cabinet that prove that what hangs on it lost power. ``follows`` are causes above it that bring it
     with them; one ``by_phase`` only where the evidence says which phases are dead.
+    Called fixed, it is proven ``proven_ms`` after its end, once the share ``back`` of the group has reported since (0:
+    by time alone).
     """
 
     name: str
@@ -72,6 +75,7 @@ class Cause:
     proofs: frozenset[str] = frozenset()
     follows: tuple[str, ...] = ()
     by_phase: bool = False
+    proven_ms: int = 0
     source: str = ""
 
     def needs(self, members: int) -> int:
@@ -149,6 +153,7 @@ def _cause(name: str, table: Any, where: str) -> Cause:
             proofs=frozenset(keys.get("proofs", ())),
             follows=tuple(keys.get("follows", ())),
             by_phase=bool(keys.get("by_phase", False)),
+            proven_ms=_duration(keys["proven_after"], f"{place}.proven_after") if "proven_after" in keys else 0,
             source=str(keys.get("source", "")),
         )
     except (TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kraj.alerts import Scope, Severity
-from rules.correlation.records import Cell, Open, Suspicion, Symptom, SymptomKey, key_of
+from rules.correlation.records import Cell, Open, Repaired, Suspicion, Symptom, SymptomKey, key_of
 from rules.state import Array
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ class Memory:
     alerts: Mapping[Cell, Open]
     suspected: Mapping[Cell, Suspicion]
     spent: Mapping[Cell, int]
+    repaired: Mapping[Cell, Repaired]
 
 
 def packed(memory: Memory) -> Array:
@@ -39,6 +40,7 @@ def packed(memory: Memory) -> Array:
         ],
         "suspected": [[_plain(cell), _listed(suspicion)] for cell, suspicion in _sorted(memory.suspected)],
         "spent": [[_plain(cell), ms] for cell, ms in _sorted(memory.spent)],
+        "repaired": [[_plain(cell), _listed(repaired)] for cell, repaired in _sorted(memory.repaired)],
     }
     return np.frombuffer(json.dumps(body).encode(), np.uint8)
 
@@ -57,10 +59,11 @@ def unpacked(array: Array) -> Memory:
         },
         suspected={_cell(cell): Suspicion(*values) for cell, values in body["suspected"]},
         spent={_cell(cell): ms for cell, ms in body["spent"]},
+        repaired={_cell(cell): Repaired(*values) for cell, values in body.get("repaired", ())},
     )
 
 
-def _listed(record: Symptom | Open | Suspicion) -> list[Any]:
+def _listed(record: Symptom | Open | Suspicion | Repaired) -> list[Any]:
     """The values of a record in its order; ``asdict`` would copy each evidence."""
     return [getattr(record, field.name) for field in fields(record)]
 

@@ -7,7 +7,7 @@ ticks says the same again.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kraj.alerts import AlertChange, SymptomChange
+from kraj.alerts import AlertChange, Repair, SymptomChange
 from kraj.assets import DeviceStatus
 from rules.correlation import checkpoint
 from rules.correlation.agenda import Agenda, Due
@@ -19,6 +19,7 @@ from rules.correlation.judging import Judge
 from rules.correlation.places import Places
 from rules.correlation.power import UNKNOWN, Returns
 from rules.correlation.records import DAY_MS, HOLD_MS, Cell, Symptom, SymptomKey
+from rules.correlation.repairs import Newest, Repairs
 from rules.correlation.situation import Situation
 from rules.correlation.windows import Windows
 from rules.estate import Estate
@@ -37,6 +38,7 @@ class Correlator:
         self._judge = Judge(self._journal, self._book, self._agenda, self._causes)
         self._intake = Intake(self._journal, self._book, self._judge, self._agenda, self._why)
         self._returns = Returns()
+        self._repairs = Repairs(self._journal, self._book, self._judge)
         self._passed_ms = self._stepped_ms = 0
         """Up to when everything due has been done and committed; and done."""
         self._when: Mapping[Due, Callable[[int, Cell], None]] = {
@@ -61,11 +63,22 @@ class Correlator:
         self._arrange()
 
     def step(
-        self, changes: Sequence[SymptomChange], statuses: Sequence[DeviceStatus], now_ms: int
+        self,
+        changes: Sequence[SymptomChange],
+        statuses: Sequence[DeviceStatus],
+        now_ms: int,
+        *,
+        repairs: Sequence[Repair] = (),
+        newest_ms: Newest | None = None,
     ) -> list[AlertChange]:
-        """What becomes of the alerts by these symptoms at this moment; what was due before comes first."""
+        """What becomes of the alerts by these symptoms at this moment; what was due before comes first.
+
+        ``repairs`` are causes that have been called fixed; ``newest_ms`` tells who has reported when.
+        """
         self._book.changes = []
         self._pass(now_ms)
+        self._repairs.look(now_ms)
+        self._repairs.begin(repairs)
         if self._moved and not self._reconciled:
             self._intake.reconcile(now_ms)
             self._reconciled = True
@@ -76,6 +89,9 @@ class Correlator:
             self._intake.take(changes, now_ms)
             self._judge.run(now_ms)
             self._pass(now_ms)
+        if newest_ms is not None:
+            self._repairs.hear(newest_ms, now_ms)
+            self._repairs.look(now_ms)
         self._stepped_ms = max(self._stepped_ms, now_ms)
         return self._book.changes
 
@@ -98,6 +114,10 @@ class Correlator:
     def active(self) -> dict[str, Cell]:
         """Keys of the alerts whose symptom holds, with rule and scope."""
         return {alert.key: cell for cell, alert in self._book.items() if alert.active}
+
+    def provable(self, cause: str) -> bool:
+        """Whether a cause's repair can be proven by what its group reports."""
+        return self._repairs.provable(cause)
 
     @property
     def symptoms(self) -> Mapping[SymptomKey, Symptom]:
@@ -187,6 +207,7 @@ class Correlator:
             alerts=dict(self._book.items()),
             suspected=self._judge.suspected,
             spent=self._judge.spent,
+            repaired=self._repairs.open,
         )
         returns = {f"returns.{name}": array for name, array in self._returns.dump().items()}
         return {"correlation": checkpoint.packed(memory), **returns}
@@ -197,6 +218,7 @@ class Correlator:
         self._intake.restore(memory.symptoms, memory.silenced)
         self._book.restore(memory.alerts)
         self._judge.restore(memory.suspected, memory.spent)
+        self._repairs.restore(memory.repaired)
         theirs = {name.removeprefix("returns."): a for name, a in arrays.items() if name.startswith("returns.")}
         self._returns.load(theirs, self._estate)
         self._journal.commit()

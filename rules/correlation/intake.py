@@ -96,7 +96,9 @@ class Intake:
         """Note one symptom's coming, getting worse, or going."""
         key = (change.rule, change.asset_id)
         known = self.symptoms.get(key)
-        if not change.raised:
+        if change.proven is not None:
+            self._prove(known, change)
+        elif not change.raised:
             if known is not None:
                 self._remove(known, change)
         elif known is not None:
@@ -170,6 +172,19 @@ class Intake:
         if self._book.active(cell):
             verdict = {"verdict": WORDS[why]} if why else None
             self._book.clear(cell, change.ts_ms, lost_wh=change.lost_wh, verdict=verdict)
+
+    def _prove(self, known: Symptom | None, change: SymptomChange) -> None:
+        """A repair is shown, and then the symptom is gone; or it is refuted. What flaps proves nothing by itself."""
+        scopes = self._now.places.scopes(change.asset_id)
+        if not scopes:
+            return
+        cell = (change.rule, scopes["asset"])
+        if change.proven and known is not None:
+            self._remove(known, change)
+        alert = self._book.get(cell)
+        if alert is None or alert.flaps or alert.active == change.proven:
+            return
+        self._book.note(cell, Step.VERIFIED if change.proven else Step.REOPENED, change.ts_ms, change.evidence)
 
     def _drop(self, symptom: Symptom) -> None:
         del self.symptoms[symptom.key]

@@ -79,6 +79,14 @@ class Judge:
         """Whether the cell is a cause's."""
         return cell[0] in self._by_name
 
+    def cause(self, name: str) -> Cause | None:
+        """The cause of this name."""
+        return self._by_name.get(name)
+
+    def group(self, cell: Cell) -> list[int]:
+        """The assets that a cause is counted in."""
+        return self._places.members_of(cell[1], self._by_name[cell[0]].kinds)
+
     # What is to be judged
 
     def touch(self, symptom: Symptom) -> None:

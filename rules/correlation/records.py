@@ -110,6 +110,14 @@ class Open:
         return self.cleared_ms is None or at_ms - self.cleared_ms < HOLD_MS
 
 
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A cause that was called fixed at ``fixed_ms``; ``heard_ms`` is when enough of its group had reported since."""
+
+    fixed_ms: int
+    heard_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What an alert is opened with."""

@@ -2,9 +2,7 @@
 
 import json
 import random
-import shutil
 import socket
-import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,10 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from kraj.quarantine import PAYLOAD_BYTES_MAX
 from kraj.quarantine import PAYLOAD_KEPT_BYTES_OVERSIZED as KEPT
-from kraj.store.migrate import migrate
 from kraj.store.registry import NewAsset, NewDevice, register
-from stack.broker import Broker
-from stack.database import EmbeddedPostgres
 from tests.ingest.region import Region
 from tests.ingest.rig import TOWN, Ingest, now_ms, register_lamps, wait_until
 
@@ -30,21 +25,8 @@ TOPIC = f"kraj/{TOWN}/{{}}/{{}}"
 
 
 @pytest.fixture(scope="module")
-def region(postgres: EmbeddedPostgres) -> Iterator[Region]:
-    name = f"bad_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(postgres.url(database="postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    migrate(postgres.url(database=name))
-    folder = Path(tempfile.mkdtemp(prefix="kraj-"))
-    folder.chmod(0o711)
-    with Broker(folder / "broker", open=True) as broker:
-        made = Region(postgres.url(database=name), broker, folder)
-        with made.devices:
-            yield made
-        made.ingest.__exit__(None, None, None)
-    shutil.rmtree(folder)
-    with psycopg.connect(postgres.url(database="postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+def region(module_database_url: str, module_folder: Path) -> Iterator[Region]:
+    yield from Region.lived_in(module_database_url, module_folder)
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +122,7 @@ def test_an_unknown_device_is_quarantined_and_acknowledged_and_taken_once_it_is_
     assert region.quarantine(name) == ["unknown_device"]
     register_lamps(region.url, [name])
     region.devices.await_ack(region.devices.send(name))
-    assert region.rows(name) == [2]
+    assert region.rows(name) in ([2], [1, 2]), "what waited for its registration is claimed at any moment"
 
 
 def test_a_wrong_municipality_label_is_refused(region: Region) -> None:

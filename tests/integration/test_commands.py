@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import paho.mqtt.client as mqtt
 import psycopg
@@ -21,7 +20,7 @@ from psycopg.types.json import Jsonb
 from kraj.store import commands
 from kraj.store.commands import Scope
 from stack.broker import Broker
-from tests.ingest.rig import DEADLINE_S, TOWN, Devices, Site, now_ms, query, wait_until
+from tests.ingest.rig import DEADLINE_S, TOWN, Devices, OnBroker, Site, now_ms, query, wait_until
 
 SESSION_S = 3600
 
@@ -32,7 +31,7 @@ def site(database_url: str, open_folder: Path) -> Iterator[Site]:
         yield Site(database_url, broker, open_folder)
 
 
-class Lamps:
+class Lamps(OnBroker):
     """All lamps of the town on one client of another library; they obey once per id and answer every time."""
 
     def __init__(self, port: int, *, answering: bool = True, version: int | None = None) -> None:
@@ -82,15 +81,6 @@ class Lamps:
 
     def of(self, channel: str) -> list[tuple[str, dict[str, Any], bool]]:
         return [(device, document, retained) for device, what, document, retained in self.heard if what == channel]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 def keep(url: str, *, interval_s: int = 300) -> None:

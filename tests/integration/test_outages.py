@@ -7,19 +7,17 @@ import socket
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import mqtt5
-import psycopg
 import pytest
 from psycopg import conninfo
 
 from ingest import packets
-from kraj.store.migrate import migrate
 from stack.broker import Broker
-from stack.database import EmbeddedPostgres
+from stack.database import OWNER, EmbeddedPostgres
+from tests.conftest import fresh, with_template
 from tests.ingest.rig import TOWN, Devices, Ingest, Load, Site, now_ms, query, refused, wait_until
 
 READINGS_PER_S = 300
@@ -32,19 +30,17 @@ def server() -> Iterator[EmbeddedPostgres]:
     folder = Path(tempfile.mkdtemp(prefix="kraj-"))
     folder.chmod(0o711)
     with EmbeddedPostgres(folder, shared_buffers="64MB", tcp_port=0) as server:
-        yield server
+        yield with_template(server)
     shutil.rmtree(folder)
 
 
 @pytest.fixture
 def site(server: EmbeddedPostgres, open_folder: Path) -> Iterator[Site]:
     server.start()
-    name = f"outage_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(server.url(database="postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    migrate(server.url(database=name))
-    with Broker(open_folder / "broker", open=True) as broker:
-        yield Site(server.url(database=name), broker, open_folder)
+    for url in fresh(server):
+        with Broker(open_folder / "broker", open=True) as broker:
+            yield Site(url(OWNER), broker, open_folder)
+        server.start()  # a test may have left it dead
 
 
 def settle(devices: Devices, site: Site) -> None:

@@ -123,7 +123,8 @@ def rises(kind: Kind, metric: Metric, readings: Sequence[Reading], rated_w: floa
     for (a, low), (b, high) in pairwise(told):
         possible = -slack <= high - low <= fastest(kind, metric, rated_w) * (b - a) / HOUR + slack
         if possible and 0 < b - a <= 100 * 24 * HOUR:
-            found.append((a, b, max(high - low, 0)))
+            first, last = a if a == day_of(a) else days_after(a, 1), day_of(b)
+            found.append((first, last, max(high - low, 0)) if last > first else (a, b, max(high - low, 0)))
     return found
 
 
