@@ -1,6 +1,6 @@
 # What a fresh machine needs is git, make and Python 3.11 or newer; each target sets up the rest by itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock
+.PHONY: help setup demo test check bench pictures lock
 export PYTHON
 # Tests wait for servers, browsers and clocks half of their time: two workers a core.
 WORKERS = $(shell echo $$(($$(nproc) * 2)))
@@ -31,6 +31,10 @@ bench: ## measure this machine: throughput, then kills with an oracle
 	@tools/setup.sh
 	@.venv/bin/kraj bench ingest
 	@.venv/bin/kraj bench chaos
+
+pictures: ## the README's pictures, of a demo that it starts: three minutes
+	@tools/setup.sh test
+	@.venv/bin/python tools/photograph.py $(ARGS)
 
 # Needs uv. The locks hold hashes and no addresses, so that a mirror serves as well.
 lock: ## write the lock files anew from pyproject.toml

@@ -21,12 +21,16 @@ BODY_BYTES_MAX = 64 * 1024
 """A note of some thousand characters, with every one of them escaped."""
 NOTE_CHARS_MAX = 2000
 NAME_CHARS_MAX = 80
+PART_CHARS_MAX = 200
 MUTE_MAX = timedelta(days=366)
 """A longer mute is an override of the rule, or a lamp that is to be taken away."""
 
 
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX, pattern=written.LINE), AfterValidator(str.strip)
+]
+Part = Annotated[
+    str, StringConstraints(min_length=1, max_length=PART_CHARS_MAX, pattern=written.LINE), AfterValidator(str.strip)
 ]
 Note = Annotated[
     str, StringConstraints(min_length=1, max_length=NOTE_CHARS_MAX, pattern=written.PROSE), AfterValidator(str.strip)
@@ -50,6 +54,7 @@ class StepBody(BaseModel):
         description=f"What it was. Of a false alarm one of {', '.join(life.FALSE_ALARMS)}; of what is fixed (may be "
         f"left out) one of {', '.join(life.REPAIRS)}.",
     )
+    spare_part: Part | None = Field(None, description="The part that was used; `fixed` and `commented` take it.")
 
 
 class MuteBody(BaseModel):
@@ -103,34 +108,40 @@ def documented(model: type[BaseModel]) -> dict[str, Any]:
 
 async def take_step(service: Service, alert_id: int, body: StepBody) -> None:
     """Write the step, or raise the problem: 404 unknown, 409 not allowed now, 412 changed by somebody else."""
+    async with writing(service) as connection:
+        await write_step(connection, alert_id, body, service.clock())
+
+
+async def write_step(connection: Connection, alert_id: int, body: StepBody, at: datetime) -> None:
+    """The same within a transaction."""
     step = Step(body.step)
     _check(step, body)
-    async with writing(service) as connection:
-        found = await _found(connection, alert_id)
-        await may_act(connection, alert_id)
-        assignee = await _assignee(connection, alert_id, body) if step is Step.ASSIGNED else None
-        if found.version != body.version:
-            raise Problem("stale", 412, alert_id=alert_id, version=found.version)
-        state = life.after(AlertState(found.state), step, active=found.active)
-        if state is None:
-            code = "step_active" if step is Step.CLOSED and found.state != AlertState.CLOSED else "step"
-            allowed = life.allowed(AlertState(found.state), active=found.active)
-            raise Problem(code, 409, step=step, state=found.state, allowed=", ".join(allowed))
-        try:
-            await alerts.act(
-                connection,
-                alert_id,
-                version=body.version,
-                step=step,
-                state=state,
-                who=who(),
-                at=service.clock(),
-                note=body.note,
-                assignee=assignee,
-                cause=body.cause,
-            )
-        except alerts.StaleError as error:
-            raise Problem("stale", 412, alert_id=alert_id, version=found.version) from error
+    found = await _found(connection, alert_id)
+    await may_act(connection, alert_id)
+    assignee = await _assignee(connection, alert_id, body) if step is Step.ASSIGNED else None
+    if found.version != body.version:
+        raise Problem("stale", 412, alert_id=alert_id, version=found.version)
+    state = life.after(AlertState(found.state), step, active=found.active)
+    if state is None:
+        code = "step_active" if step is Step.CLOSED and found.state != AlertState.CLOSED else "step"
+        allowed = life.allowed(AlertState(found.state), active=found.active)
+        raise Problem(code, 409, step=step, state=found.state, allowed=", ".join(allowed))
+    try:
+        await alerts.act(
+            connection,
+            alert_id,
+            version=body.version,
+            step=step,
+            state=state,
+            who=who(),
+            at=at,
+            note=body.note,
+            assignee=assignee,
+            cause=body.cause,
+            spare_part=body.spare_part,
+        )
+    except alerts.StaleError as error:
+        raise Problem("stale", 412, alert_id=alert_id, version=found.version) from error
 
 
 async def mute(service: Service, alert_id: int, body: MuteBody, note: str) -> None:
@@ -164,8 +175,10 @@ async def mute(service: Service, alert_id: int, body: MuteBody, note: str) -> No
 def _check(step: Step, body: StepBody) -> None:
     if step is Step.ASSIGNED and (body.assignee, body.person_id, body.team_id) == (None, None, None):
         raise Problem("assignee", 400)
-    if step is Step.COMMENTED and body.note is None:
+    if step is Step.COMMENTED and body.note is None and body.spare_part is None:
         raise Problem("note", 400)
+    if body.spare_part is not None and step not in (Step.COMMENTED, Step.FIXED):
+        raise Problem("contradiction", 422, what=f"spare_part, step: {step}")
     causes = {Step.FALSE_ALARM: life.FALSE_ALARMS, Step.FIXED: life.REPAIRS}.get(step, ())
     given = body.cause is not None
     if (given and body.cause not in causes) or (not given and step is Step.FALSE_ALARM):
@@ -176,6 +189,13 @@ def who() -> str:
     """Whose name the alert's history shows."""
     principal = current.get()
     return "?" if principal is None else principal.title or principal.name
+
+
+def same_person(request: Request) -> None:
+    """What waited on a telephone names who did it (``Kraj-Person``); raise ``Problem('other_person')`` for another."""
+    given, principal = request.headers.get("kraj-person"), current.get()
+    if given is not None and principal is not None and given != str(principal.person_id):
+        raise Problem("other_person", 403)
 
 
 async def may_act(connection: Connection, alert_id: int) -> None:

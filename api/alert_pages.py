@@ -10,23 +10,31 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from api import acting, chart, told
-from api.alerts import CLOSED, AlertId, AlertParameters, Desk, muted_note, severity
+from api import acting, chart, problems, told
+from api.alerts import AlertId, Desk, muted_note
 from api.database import Connection
 from api.freshness import HEARTBEATS_MISSED_MAX, Condition, condition
 from api.language import choose
-from api.parameters import PAGE_MAX
+from api.lighting import ordering
+from api.lighting.bodies import LightNowBody
+from api.orders import following
+from api.orders.pictures import BYTES_MAX
 from api.problems import Problem
-from api.site import Site, with_parameters
+from api.rest import AssetId
+from api.site import Site
+from api.texts import Catalogue
 from api.told import Told
-from kraj.alerts import AlertState, Severity, Step
+from kraj.alerts import AlertState, Step
+from kraj.commands import Command, CommandState
 from kraj.errors import UnavailableError
 from kraj.kinds import KINDS
 from kraj.metrics import Kind, Type
-from kraj.store import photos, queries
+from kraj.service_requests import SERVICES
+from kraj.store import photos, queries, service_requests
 from kraj.store.photos import PhotoRow
-from kraj.store.queries import folded
+from kraj.store.queries import lighting
 from rules import life
+from rules.commanding import FULL_PCT
 
 POLL_MS = 5000
 CHART_HOURS = 48
@@ -35,7 +43,8 @@ PHOTOS_MAX = 12
 MUTE_DAYS = 7
 """What the form proposes: until the lift comes next week."""
 NUMERIC = frozenset({Type.REAL, Type.INTEGER, Type.COUNTER})
-SAID = frozenset({*life.BY_PEOPLE, "muted", "photo", "photo_dropped"})
+SAID = frozenset({*life.BY_PEOPLE, "muted", "confirmed", "photo", "photo_dropped", "light", "fixed_dark"})
+TYPED = ("note", "assignee", "spare_part", "cause", "reason", "caption")
 LIVE = ("live.pause", "live.resume", "live.on", "live.paused", "live.lost")
 
 
@@ -65,10 +74,6 @@ def routes(site: Site, desk: Desk) -> APIRouter:
     """Every page about alerts."""
     router = APIRouter(default_response_class=HTMLResponse, dependencies=[counted(site)])
 
-    @router.get("/alerts")
-    async def alerts(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _list(site, desk, request)
-
     @router.get("/alerts/{alert_id}")
     async def order(request: Request, alert_id: AlertId) -> Response:  # pyright: ignore[reportUnusedFunction]
         return await _order(site, desk, request, alert_id)
@@ -76,36 +81,89 @@ def routes(site: Site, desk: Desk) -> APIRouter:
     @router.post("/alerts/{alert_id}/steps")
     async def step(request: Request, alert_id: AlertId) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await _form(request)
-        taken, _, cause = given.get("step", "").partition(":")
         try:
-            fields = {name: given.get(name) or None for name in ("note", "assignee")}
-            body = acting.StepBody.model_validate(
-                {
-                    **fields,
-                    "step": taken,
-                    "version": given.get("version", ""),
-                    "cause": cause or given.get("cause") or None,
-                }
-            )
-        except ValidationError as error:
-            raise acting.wrong(error) from error
-        if taken not in (Step.FALSE_ALARM, Step.FIXED):
-            body = body.model_copy(update={"cause": None})  # the field for repairs stands in the same form
-        await acting.take_step(site.service, alert_id, body)
-        return _done(alert_id, taken)
+            said = await _step(site, request, alert_id, given)
+        except Problem as problem:
+            return await again(site, desk, request, alert_id, Refused(problem, given))
+        return done(alert_id, said)
 
     @router.post("/alerts/{alert_id}/mute")
     async def mute(request: Request, alert_id: AlertId) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await _form(request)
-        until = acting.end_of_day(given.get("until", ""), site.zone)
         try:
-            body = acting.MuteBody.model_validate({"until": until, "reason": given.get("reason", "")})
-        except ValidationError as error:
-            raise acting.wrong(error) from error
-        await acting.mute(site.service, alert_id, body, muted_note(desk, request, body))
-        return _done(alert_id, "muted")
+            until = acting.end_of_day(given.get("until", ""), site.zone)
+            try:
+                body = acting.MuteBody.model_validate({"until": until, "reason": given.get("reason", "")})
+            except ValidationError as error:
+                raise acting.wrong(error) from error
+            await acting.mute(site.service, alert_id, body, muted_note(desk, request, body))
+        except Problem as problem:
+            return await again(site, desk, request, alert_id, Refused(problem, given))
+        return done(alert_id, "muted")
 
+    _add_light(router, site, desk)
     return router
+
+
+def _add_light(router: APIRouter, site: Site, desk: Desk) -> None:
+    @router.post("/alerts/{alert_id}/light")
+    async def light(request: Request, alert_id: AlertId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await acting.bounded(request)
+        try:
+            async with site.service.database.connection(write=True) as connection:
+                found = await queries.alert(connection, alert_id)
+                if found is None or found.asset_id is None:
+                    raise Problem("alert", 404, name=alert_id)
+                await light_now(site, request, connection, found.asset_id)
+        except Problem as problem:
+            return await again(site, desk, request, alert_id, Refused(problem, {}))
+        return done(alert_id, "light")
+
+    @router.post("/assets/{asset_id}/light")
+    async def light_asset(request: Request, asset_id: AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await acting.bounded(request)
+        async with site.service.database.connection(write=True) as connection:
+            await light_now(site, request, connection, asset_id)
+        return RedirectResponse(f"/assets/{asset_id}?said=light#said", 303)
+
+
+async def _step(site: Site, request: Request, alert_id: int, given: dict[str, str]) -> str:
+    """Take the step that a form asks for, and have the lamp lit to prove a repair; what is to be said of it."""
+    taken, _, cause = given.get("step", "").partition(":")
+    fields = {name: given.get(name) or None for name in ("note", "assignee", "spare_part")}
+    try:
+        body = acting.StepBody.model_validate(
+            {
+                **fields,
+                "step": taken,
+                "version": given.get("version", ""),
+                "cause": cause or given.get("cause") or None,
+            }
+        )
+    except ValidationError as error:
+        raise acting.wrong(error) from error
+    if taken not in (Step.FALSE_ALARM, Step.FIXED):
+        body = body.model_copy(update={"cause": None})  # the field for repairs stands in the same form
+    if taken not in (Step.COMMENTED, Step.FIXED):
+        body = body.model_copy(update={"spare_part": None})
+    await acting.take_step(site.service, alert_id, body)
+    if taken == Step.FIXED and given.get("light"):
+        try:
+            async with site.service.database.connection(write=True) as connection:
+                found = await queries.alert(connection, alert_id)
+                if found is not None and found.asset_id is not None:
+                    await light_now(site, request, connection, found.asset_id)
+        except Problem:
+            return "fixed_dark"  # what is fixed stays so; the button says why it gives no light
+    return taken
+
+
+async def light_now(site: Site, request: Request, connection: Connection, asset_id: int) -> None:
+    """Full light for half an hour, in the name of who asks; raises ``Problem`` where that may or can not be."""
+    reason = site.service.texts[choose(request)]("crew.light_reason")
+    await ordering.light_now(
+        connection, LightNowBody(asset_id=asset_id, reason=reason, until=None), site.service.clock()
+    )
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -118,54 +176,9 @@ async def _form(request: Request) -> dict[str, str]:
         raise Problem("body", 400, name="body", value="?") from error
 
 
-def _done(alert_id: int, said: str) -> Response:
+def done(alert_id: int, said: str) -> Response:
     """Back to the work order, which then says what was done; reloading it does nothing twice."""
     return RedirectResponse(f"/alerts/{alert_id}?said={said}#said", 303)
-
-
-async def _list(site: Site, desk: Desk, request: Request) -> Response:
-    asked = _asked(request)
-    rows, following = await desk.page(asked)
-    async with site.service.database.connection() as connection:
-        counts = await queries.counts(connection)
-        municipalities = await queries.municipalities(connection)
-    request.state.causes = sum(counts.values())
-    say = site.service.texts[choose(request)]
-    teller = await desk.telling()
-    # A page comes by time, so that it can be turned; on it the worst stands first.
-    rows.sort(key=lambda row: (-Severity(row.severity).rank, -row.opened_at.timestamp(), -row.alert_id))
-    return site.page(
-        request,
-        "alerts.html",
-        lines=[Line(row, teller.tell(row, say)) for row in rows],
-        which=asked,
-        counts={str(one): counts.get(one, 0) for one in reversed(Severity)},
-        severities=list(reversed(Severity)),
-        municipalities=sorted(municipalities, key=lambda row: folded(row.title)),
-        chosen=asked.municipality or asked.severity_min is not Severity.INFO or asked.state != "open",
-        first=asked.cursor is None,
-        newest=with_parameters(request, cursor=""),
-        older=following and with_parameters(request, cursor=following),
-        poll_ms=POLL_MS,
-        live_texts={name: say.texts[name] for name in LIVE},
-    )
-
-
-def _asked(request: Request) -> AlertParameters:
-    """Empty fields of the form are no wish."""
-    given = {name: value.replace("\0", "").strip() for name, value in request.query_params.items()}
-    state = given.get("state") or "open"
-    if state not in CLOSED:
-        raise Problem("parameter_value", 400, name="state", value=state)
-    return AlertParameters.model_validate(
-        {
-            "municipality": given.get("municipality") or None,
-            "severity_min": severity(given.get("severity_min") or Severity.INFO),
-            "state": state,
-            "limit": PAGE_MAX // 2,
-            "cursor": given.get("cursor") or None,
-        }
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +196,30 @@ class _Known:
     spans: list[queries.Span]
     mute: queries.MuteRow | None
     photos: list[PhotoRow]
+    reports: list[service_requests.ReportRow]
     people: list[tuple[int, str]]
     teams: list[tuple[int, str]]
     may_act: bool
+    command: Command | None
+    lightable: bool
+    classes: list[tuple[str | None, str | None]]
+
+
+def lit(told: Sequence[Command], at: datetime) -> Command | None:
+    """The order of full light that holds at a moment, of an asset's newest commands."""
+    over = (CommandState.REFUSED, CommandState.EXPIRED, CommandState.SUPERSEDED)
+    holding = (one for one in told if one.level_pct == FULL_PCT and one.until > at and one.state not in over)
+    return next(holding, None)
+
+
+def _against(row: queries.AlertRow, reading: queries.ReadingRow | None, say: Catalogue) -> str | None:
+    """The newest power, level and voltage of a lamp against what is expected, in a sentence."""
+    if row.kind != "lamp" or reading is None:
+        return None
+    names = ("power_w", "voltage_v", "level_effective_pct", "level_commanded_pct")
+    shown = {name: told.shown(reading.values[name], say) if name in reading.values else "–" for name in names}
+    expected = following.expected_w(row, reading)
+    return say("crew.against", **shown, expected="–" if expected is None else told.shown(expected, say))
 
 
 def _warranty(row: queries.AlertRow, today: str) -> bool | None:
@@ -194,7 +228,23 @@ def _warranty(row: queries.AlertRow, today: str) -> bool | None:
     return str(until) >= today if until else None
 
 
-async def _order(site: Site, desk: Desk, request: Request, alert_id: int) -> Response:
+class Refused(Exception):  # noqa: N818  # it is no error of ours
+    """A form that could not be done: why, and what was typed into it."""
+
+    def __init__(self, problem: Problem, typed: dict[str, str]) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+        self.typed = typed
+
+
+async def again(site: Site, desk: Desk, request: Request, alert_id: int, refused: Refused) -> Response:
+    """The work order as it is now, with what was wrong at its top and everything typed still in its fields."""
+    if refused.problem.status in (404, 503):
+        raise refused.problem
+    return await _order(site, desk, request, alert_id, refused)
+
+
+async def _order(site: Site, desk: Desk, request: Request, alert_id: int, refused: Refused | None = None) -> Response:
     at = site.service.clock()
     known = await _known(site, alert_id, at)
     row, reading = known.row, known.reading
@@ -216,6 +266,20 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int) -> Res
     return site.page(
         request,
         "alert.html",
+        200 if refused is None else refused.problem.status,
+        wrong=refused and problems.details(site.service, request, refused.problem),
+        stale=refused is not None and refused.problem.code in ("stale", "step"),
+        typed={name: "" if refused is None else refused.typed.get(name, "") for name in TYPED},
+        following=following.follow(desk, request, row, known.events, (known.command, reading)),
+        lit=lit([known.command] if known.command else [], at),
+        lightable=known.lightable,
+        classes=known.classes,
+        lacking=told.attributes_lacking(row),
+        against=_against(row, reading, say),
+        part_max=acting.PART_CHARS_MAX,
+        photo_bytes_max=BYTES_MAX,
+        follow_ms=following.POLL_MS,
+        follow_texts={name: say.texts[name] for name in (*LIVE, "crew.follow_over")},
         row=row,
         told=teller.tell(row, say),
         kind=kind,
@@ -237,6 +301,8 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int) -> Res
         mute_from=local.date().isoformat(),
         mute_to=(local + acting.MUTE_MAX - timedelta(days=2)).date().isoformat(),
         photos=known.photos,
+        reports=known.reports,
+        services=SERVICES,
         people=known.people,
         teams=known.teams,
         may_act=known.may_act,
@@ -257,6 +323,7 @@ async def _known(site: Site, alert_id: int, at: datetime) -> _Known:
             raise Problem("alert", 404, name=alert_id)
         parent = await queries.alert(connection, row.parent_id) if row.parent_id is not None else None
         kind, asset_id = KINDS.get(row.kind or ""), row.asset_id
+        command, _ = await following.newest(connection, row)
         reading, asset, mute = None, None, None
         spans: list[queries.Span] = []
         if kind is not None and asset_id is not None:
@@ -266,7 +333,11 @@ async def _known(site: Site, alert_id: int, at: datetime) -> _Known:
             spans = await _spans(connection, kind, asset_id, at)
         people, teams = await photos.crew(connection, alert_id)
         return _Known(
+            command=command,
+            lightable=asset is not None and asset.device is not None and lighting.switches(asset.kind, asset.metadata),
+            classes=[] if asset_id is None else await lighting.classes(connection, asset_id),
             photos=await photos.photos(connection, alert_id),
+            reports=await service_requests.of_alert(connection, alert_id),
             people=people,
             teams=teams,
             may_act=await photos.may_act(connection, alert_id),

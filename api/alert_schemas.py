@@ -45,11 +45,13 @@ class Alert(BaseModel):
     closed_at: Instant | None
     assignee: str | None
     cause: str | None = Field(description="As the crew found it, or why it was a false alarm.")
+    spare_part: str | None = Field(None, description="The part that was used for the repair.")
     lost_wh: Number | None = Field(description="Energy lost or wasted meanwhile; known when it is over.")
     times_raised: int
     parent_id: int | None = Field(description="The alert that explains this one.")
     children: int = Field(description="How many others it explains.")
     children_active: int
+    away_m: Number | None = Field(None, description="How far from `near`, as the crow flies; null without it.")
     evidence: dict[str, Any] = Field(description="The values and thresholds that fired.")
     version: int = Field(description="To be sent with a step.")
 

@@ -1,16 +1,19 @@
 """The resources under /v1 about alerts and rules: lists, one alert, what people do to it, which rules run where."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from api import acting, alert_schemas, cursors, examples, formats, parameters, rest
+from api import acting, alert_schemas, cursors, examples, formats, parameters, principal, rest
 from api.coverage import Coverage, Coverer
 from api.language import choose
-from api.parameters import Text
+from api.parameters import TEXT_CHARS_MAX, KindName, Text
 from api.problems import Problem, responses
+from api.registry import exchange
+from api.registry.exchange import Answer, Connection
 from api.rulebook.keeping import own_rules
 from api.service import Service
 from api.told import Teller
@@ -21,6 +24,9 @@ from kraj.store.queries import AlertFilter
 
 AlertId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The alert's number.", examples=[4])]
 CLOSED = {"open": False, "closed": True, "all": None}
+NEAR = r"^-?([0-8]?\d(\.\d{1,9})?|90),-?((\d{1,2}|1[0-7]\d)(\.\d{1,9})?|180)$"
+"""Latitude and longitude in degrees, as maps give them."""
+Place = tuple[float, float]
 
 
 def severity(value: object) -> Severity:
@@ -36,6 +42,22 @@ def rule_name(value: str) -> str:
     return value.replace("\0", "")
 
 
+def place(text: str) -> Place | None:
+    """(latitude, longitude) of what somebody wrote; None where it is no such thing."""
+    tight = re.sub(r"\s*[,;]\s*|\s+", ",", text.strip())
+    if not re.match(NEAR, tight, re.ASCII):
+        return None
+    latitude, longitude = tight.split(",")
+    return float(latitude), float(longitude)
+
+
+def written_place(value: str) -> str:
+    """The same text; raise ``Problem('near')`` for what is no place."""
+    if place(value) is None:
+        raise Problem("near", 400, value=value)
+    return value
+
+
 class AlertParameters(parameters.Page):
     """Which alerts."""
 
@@ -49,9 +71,20 @@ class AlertParameters(parameters.Page):
     causes: bool | None = Field(
         None, description="Leave out what another alert explains; true unless `asset_id` is given."
     )
+    kind: KindName | None = Field(None, description="Where to go is an asset of this kind.")
+    q: Annotated[Text, Field(max_length=TEXT_CHARS_MAX)] | None = Field(
+        None, description="Text in label, street, feeder or cabinet; accents and capitals do not matter."
+    )
+    whose: Literal["mine", "unassigned"] | None = Field(
+        None, description="Those that you took over or that you or your team were given; or those that nobody has."
+    )
+    near: Annotated[str, AfterValidator(written_place), WithJsonSchema({"type": "string", "pattern": NEAR})] | None = (
+        Field(None, description="The nearest first: latitude,longitude.", examples=["49.5,15.6"])
+    )
 
     @property
     def filter(self) -> AlertFilter:
+        who = principal.current.get()
         causes = self.asset_id is None if self.causes is None else self.causes
         return AlertFilter(
             municipality=self.municipality or None,
@@ -60,6 +93,10 @@ class AlertParameters(parameters.Page):
             severity_min=self.severity_min,
             closed=CLOSED[self.state],
             causes=causes,
+            kind=self.kind,
+            text=self.q or None,
+            whose=self.whose,
+            me="" if who is None else who.title or who.name,
         )
 
 
@@ -88,15 +125,35 @@ class Desk:
             own = await own_rules(connection)
         return self.teller.with_own({name: rule for name, (rule, _) in own.items()})
 
-    async def page(self, asked: AlertParameters) -> tuple[list[queries.AlertRow], str | None]:
-        """A page of alerts and the cursor of the next one."""
+    async def page(
+        self, asked: AlertParameters, which: AlertFilter | None = None
+    ) -> tuple[list[queries.AlertRow], str | None]:
+        """A page of alerts and the cursor of the next one; ``which`` narrows what was asked for."""
+        which = which or asked.filter
+        from_where = None if asked.near is None else place(asked.near)
+        if from_where is not None:
+            return await self._nearest(asked, which, from_where)
         before = cursor_before(asked.cursor)
         async with self.service.database.connection() as connection:
-            rows = await queries.alerts(connection, asked.filter, before=before, limit=asked.limit + 1)
+            rows = await queries.alerts(connection, which, before=before, limit=asked.limit + 1)
         following = None
         if len(rows) > asked.limit:
             last = rows[asked.limit - 1]
             following = cursors.encode("alerts", (last.opened_at - cursors.EPOCH) // cursors.MICROSECOND, last.alert_id)
+        return rows[: asked.limit], following
+
+    async def _nearest(
+        self, asked: AlertParameters, which: AlertFilter, from_where: Place
+    ) -> tuple[list[queries.AlertRow], str | None]:
+        beyond: tuple[Any, ...] | None = None
+        if asked.cursor is not None:
+            beyond = tuple(cursors.decode(asked.cursor, "alerts/near", int, int))
+        async with self.service.database.connection() as connection:
+            rows = await queries.nearest(connection, which, from_where, beyond=beyond, limit=asked.limit + 1)
+        following = None
+        if len(rows) > asked.limit:
+            last = rows[asked.limit - 1]
+            following = cursors.encode("alerts/near", last.away_mm or 0, last.alert_id)
         return rows[: asked.limit], following
 
 
@@ -127,7 +184,7 @@ def _add_alerts(router: APIRouter, desk: Desk) -> None:
     async def alerts(  # pyright: ignore[reportUnusedFunction]
         asked: Annotated[AlertParameters, Query()], request: Request, response: Response
     ) -> alert_schemas.AlertPage:
-        """Alerts by cause, newest first."""
+        """Alerts by cause, newest first; with `near` the nearest first."""
         rows, following = await desk.page(asked)
         say = service.texts[choose(request)]
         _in_language(request, response)
@@ -144,23 +201,31 @@ def _add_alerts(router: APIRouter, desk: Desk) -> None:
     ) -> alert_schemas.AlertDetail:
         """One alert with what it explains and its history."""
         _in_language(request, response)
-        return await _detail(desk, alert_id, request)
+        return await _read(desk, alert_id, request)
 
 
 def _add_steps(router: APIRouter, desk: Desk) -> None:
     @router.post(
         "/alerts/{alert_id}/steps",
-        responses=responses(400, 403, 404, 409, 412, 413, 415) | parameters.example(examples.ALERT_DETAIL),
+        responses=responses(400, 403, 404, 409, 412, 413, 415, 422) | parameters.example(examples.ALERT_DETAIL),
         tags=["alerts"],
-        openapi_extra=acting.documented(acting.StepBody),
+        openapi_extra=exchange.documented(acting.StepBody, once_only=True),
+        response_model=alert_schemas.AlertDetail,
     )
-    async def step(  # pyright: ignore[reportUnusedFunction]
-        alert_id: AlertId, request: Request, response: Response
-    ) -> alert_schemas.AlertDetail:
+    async def step(alert_id: AlertId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Acknowledge, assign, comment, mark as fixed or as a false alarm, or close what is over."""
-        await acting.take_step(desk.service, alert_id, await acting.json_body(request, acting.StepBody))
+        body, raw = await exchange.body_of(request, acting.StepBody)
+        acting.same_person(request)
+        teller = await desk.telling()
+
+        async def doing(connection: Connection) -> Answer:
+            await acting.write_step(connection, alert_id, body, desk.service.clock())
+            made = await _detail(desk, connection, alert_id, request, teller)
+            return Answer(exchange.plain(made))
+
+        response = await exchange.posting(desk.service, request, raw, doing)
         _in_language(request, response)
-        return await _detail(desk, alert_id, request)
+        return response
 
     @router.post(
         "/alerts/{alert_id}/mute",
@@ -175,7 +240,7 @@ def _add_steps(router: APIRouter, desk: Desk) -> None:
         body = await acting.json_body(request, acting.MuteBody)
         await acting.mute(desk.service, alert_id, body, muted_note(desk, request, body))
         _in_language(request, response)
-        return await _detail(desk, alert_id, request)
+        return await _read(desk, alert_id, request)
 
 
 def muted_note(desk: Desk, request: Request, body: acting.MuteBody) -> str:
@@ -219,14 +284,21 @@ def _add_rules(router: APIRouter, desk: Desk) -> None:
         return alert_schemas.AssetRules(asset_id=asset_id, kind=found.kind, items=items)
 
 
-async def _detail(desk: Desk, alert_id: int, request: Request) -> alert_schemas.AlertDetail:
+async def _read(desk: Desk, alert_id: int, request: Request) -> alert_schemas.AlertDetail:
+    teller = await desk.telling()
     async with desk.service.database.connection() as connection:
-        row = await queries.alert(connection, alert_id)
-        if row is None:
-            raise Problem("alert", 404, name=alert_id)
-        children = await queries.children(connection, alert_id)
-        events = await queries.events(connection, alert_id)
-    return alert_schemas.detail(row, children, events, await desk.telling(), desk.service.texts[choose(request)])
+        return await _detail(desk, connection, alert_id, request, teller)
+
+
+async def _detail(
+    desk: Desk, connection: Connection, alert_id: int, request: Request, teller: Teller
+) -> alert_schemas.AlertDetail:
+    row = await queries.alert(connection, alert_id)
+    if row is None:
+        raise Problem("alert", 404, name=alert_id)
+    children = await queries.children(connection, alert_id)
+    events = await queries.events(connection, alert_id)
+    return alert_schemas.detail(row, children, events, teller, desk.service.texts[choose(request)])
 
 
 def _in_language(request: Request, response: Response) -> None:

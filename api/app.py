@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
 
 from api import (
+    accessibility,
     alert_pages,
     alerts,
     auditing,
@@ -24,6 +24,7 @@ from api import (
 )
 from api.bounds import Bounds
 from api.database import Database
+from api.desk import pages as desk_pages
 from api.door import opening
 from api.door.keeper import Keeper, Memory
 from api.energy import pages as energy_pages
@@ -45,17 +46,27 @@ from api.metering import pages as meter_pages
 from api.metering import point_routes
 from api.metering import routes as tariff_routes
 from api.notifications import contact_pages, contact_routes
+from api.offline import pages as offline_pages
+from api.open311 import desk_pages as request_pages
+from api.open311 import desk_routes as request_routes
+from api.open311 import reported
+from api.open311 import routes as open311_routes
+from api.opendata import pages as opendata_pages
+from api.opendata.serving import Unpacked
+from api.orders import following, listing
 from api.orders import routes as order_routes
+from api.public import opening as public_opening
+from api.public.shelf import Front
 from api.registry import mapping_pages
 from api.registry import pages as registry_pages
-from api.reports import pages as report_pages
-from api.reports.printing import Printer
+from api.reports import routes as report_routes
 from api.rulebook import pages as rulebook_pages
 from api.rulebook import routes as rulebook_routes
 from api.rulebook import rule_pages
 from api.rulebook.trials import Trials
+from api.sensorthings import routes as sensorthings_routes
 from api.service import Clock, Service
-from api.site import Site, static
+from api.site import Site, Static
 from api.texts import catalogues
 from api.watch import Watch
 from kraj import clock as clocks
@@ -101,48 +112,68 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     memory = Memory()
     door = opening.door(settings, service, site, memory, wall)
     opening.install(app, door)
-    app.include_router(health.routes(service))
-    app.include_router(rest.routes(service))
-    app.include_router(registry.routes(service))
-    app.include_router(stream.routes(service))
-    app.include_router(import_routes.routes(importer))
-    app.include_router(auditing.routes(service))
-    app.include_router(import_pages.routes(site, importer), include_in_schema=False)
     desk = alerts.Desk(service)
-    app.include_router(alerts.routes(desk))
-    app.include_router(rulebook_routes.routes(service, trials))
-    app.include_router(contact_routes.routes(service))
-    app.include_router(order_routes.routes(service))
-    app.include_router(order_routes.pages(site), include_in_schema=False)
-    app.include_router(foreign_routes.routes(service, Sealer(settings.state_dir / "secrets")))
-    app.include_router(foreign_pages.routes(site), include_in_schema=False)
-    for kept in (rulebook_pages.routes(site), rule_pages.routes(site, trials), contact_pages.routes(site)):
-        app.include_router(kept, include_in_schema=False)
-    app.include_router(energy_routes.routes(service))
-    app.include_router(energy_pages.routes(site, desk), include_in_schema=False)
-    app.include_router(report_pages.routes(site, Printer(service.texts)), include_in_schema=False)
-    app.include_router(light_routes.routes(service))
-    app.include_router(light_ledger.routes(service))
-    app.include_router(light_orders.routes(service))
-    for lit in (
-        light_program_pages,
-        light_order_pages,
-        light_ledger_pages,
-        light_pages,
-    ):  # paths of words before those of numbers
-        app.include_router(lit.routes(site), include_in_schema=False)
-    for metered in (tariff_routes, point_routes, meter_imports):
-        app.include_router(metered.routes(service))
-    app.include_router(meter_pages.routes(site), include_in_schema=False)
-    app.include_router(enrolment.routes(service, settings.authority_folder, wall))
-    for registered in (registry_pages, mapping_pages):
-        app.include_router(registered.routes(site), include_in_schema=False)
-    for made in (pages.routes(site, desk), alert_pages.routes(site, desk), pictures.routes(site, desk)):
-        app.include_router(made, include_in_schema=False)
-    app.mount("/static", static())
+    for documented in (
+        health.routes(service),
+        rest.routes(service),
+        registry.routes(service),
+        stream.routes(service),
+        import_routes.routes(importer),
+        auditing.routes(service),
+        alerts.routes(desk),
+        rulebook_routes.routes(service, trials),
+        contact_routes.routes(service),
+        order_routes.routes(service),
+        request_routes.routes(service),
+        foreign_routes.routes(service, Sealer(settings.state_dir / "secrets")),
+        energy_routes.routes(service),
+        light_routes.routes(service),
+        light_ledger.routes(service),
+        light_orders.routes(service),
+        tariff_routes.routes(service),
+        point_routes.routes(service),
+        meter_imports.routes(importer),
+        enrolment.routes(service, settings.authority_folder, wall),
+    ):
+        app.include_router(documented)
+    report_routes.add(app, site)
+    for other in (  # pages, and what has a standard's description of its own; paths of words before those of numbers
+        open311_routes.routes(service, page=settings.public_url),
+        sensorthings_routes.routes(service),
+        import_pages.routes(site, importer),
+        order_routes.pages(site, desk),
+        listing.routes(site, desk),
+        following.routes(site, desk),
+        foreign_pages.routes(site),
+        rulebook_pages.routes(site),
+        rule_pages.routes(site, trials),
+        contact_pages.routes(site, settings.push_public_key),
+        energy_pages.routes(site, desk),
+        light_program_pages.routes(site),
+        light_order_pages.routes(site),
+        light_ledger_pages.routes(site),
+        light_pages.routes(site),
+        meter_pages.routes(site, importer),
+        request_pages.routes(site),
+        registry_pages.routes(site, settings.public_url),
+        desk_pages.routes(site, settings.public_url),
+        mapping_pages.routes(site),
+        pages.routes(site, desk),
+        alert_pages.routes(site, desk),
+        pictures.routes(site, desk),
+        reported.routes(site),
+    ):
+        app.include_router(other, include_in_schema=False)
+    offline_pages.install(app, site)
+    opendata_pages.install(app, site, settings.opendata_folder)
+    operator, contact = settings.opendata_publisher, settings.accessibility_contact
+    app.include_router(accessibility.routes(site, operator=operator, contact=contact), include_in_schema=False)
+    shelf = public_opening.install(app, site)
+    app.mount("/static", Static())
     app.add_middleware(Keeper, service=service, answer=answer, wall=wall, memory=memory)
-    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(Unpacked, minimum_size=2000, compresslevel=5)
     app.add_middleware(Bounds)
+    app.add_middleware(Front, shelf=shelf)
     app.add_middleware(Watch, requests=service.requests, public_url=settings.public_url)
     app.openapi = lambda: document.openapi(app)
     return app

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from api import cursors, parameters, principal
+from api import cursors, parameters, principal, rest
 from api.importing import examples
 from api.problems import Problem, responses
-from api.rest import link
 from api.service import Service
 from kraj.store import audit
 
@@ -67,9 +66,6 @@ def routes(service: Service) -> APIRouter:
         )
         async with service.database.connection() as connection:
             rows = await audit.page(connection, which, before=before, limit=asked.limit + 1)
-        items = [AuditBody.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("audit", items[-1].entry_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return AuditPage(items=items, next_cursor=following)
+        return rest.paged(AuditPage, rows, asked.limit, "audit", "entry_id", request, response)
 
     return router

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from api.freshness import Condition
+from api.marks import Group, Mark, gathered
 from kraj.kinds import KINDS
 
 WIDTH, HEIGHT, MARGIN = 800.0, 480.0, 48.0
 SPAN_M_MIN = 300.0
 """A single lamp is shown with its surroundings, not enlarged without end."""
-MARKERS_MAX = 2000
-"""More symbols than this slow a phone down and say nothing."""
 METRES_PER_DEGREE = 111_320.0
 SHAPES = ("circle", "square", "triangle", "diamond", "hexagon", "cross", "star", "bar")
 LETTER, LINE, DOT = 10.0, 23.0, 23.0
@@ -83,9 +82,10 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What the page draws: clusters when there are several municipalities, else markers."""
+    """What the page draws: clusters when there are several municipalities, else markers, gathered into groups."""
 
     markers: tuple[Marker, ...]
+    groups: tuple[Group, ...]
     clusters: tuple[Cluster, ...]
     not_placed: int
     scale_px: float
@@ -96,7 +96,7 @@ def draw(places: Sequence[Place]) -> Drawing:
     """Equirectangular about the middle latitude, north up, everything in view."""
     placed = [place for place in places if place.latitude is not None and place.longitude is not None]
     if not placed:
-        return Drawing((), (), len(places), 0, "")
+        return Drawing((), (), (), len(places), 0, "")
     latitudes = [place.latitude or 0.0 for place in placed]
     longitudes = [place.longitude or 0.0 for place in placed]
     middle_latitude = (min(latitudes) + max(latitudes)) / 2
@@ -115,9 +115,10 @@ def draw(places: Sequence[Place]) -> Drawing:
         for place, latitude, longitude in zip(placed, latitudes, longitudes, strict=True)
     ]
     several = len({place.municipality for place in placed}) > 1
-    length_m = _nice(140 / scale)
+    length_m = nice(140 / scale)
     return Drawing(
-        () if several else tuple(markers[:MARKERS_MAX]),
+        () if several else tuple(markers),
+        () if several else gathered((_mark(marker) for marker in markers), list(Condition)),
         tuple(_clusters(markers, (0.0, HEIGHT - 46, length_m * scale + 40, HEIGHT))) if several else (),
         len(places) - len(placed),
         length_m * scale,
@@ -125,7 +126,12 @@ def draw(places: Sequence[Place]) -> Drawing:
     )
 
 
-def _nice(length_m: float) -> float:
+def _mark(marker: Marker) -> Mark:
+    place = marker.place
+    return Mark(place.kind, place.asset_id, place.label, place.condition.value, marker.x, marker.y)
+
+
+def nice(length_m: float) -> float:
     """The largest of 1, 2, 5, 10 … below."""
     power = 10.0 ** math.floor(math.log10(length_m))
     return max(step * power for step in (1, 2, 5) if step * power <= length_m)

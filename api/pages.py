@@ -1,6 +1,7 @@
 """The pages for people: the fleet with its map, an asset, the quarantine, and errors."""
 
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,24 +12,30 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup, escape
 
-from api import alert_schemas, chart, formats, maps, parameters, rest, schemas, told
-from api.alert_pages import Line, counted
+from api import alert_schemas, chart, formats, maps, parameters, principal, rest, schemas, told
+from api.alert_pages import Line, counted, lit
 from api.alerts import Desk
 from api.coverage import Coverage, Standing
+from api.database import Connection
 from api.freshness import HEARTBEATS_MISSED_MAX, Condition, condition
 from api.language import choose
-from api.maps import MARKERS_MAX, QUIET, Drawing, Place
+from api.maps import QUIET, Drawing, Place
 from api.problems import Problem
+from api.registry import unregistered
+from api.registry.shown import Unregistered
 from api.site import Site, with_parameters
+from kraj.commands import Command
 from kraj.kinds import KINDS
 from kraj.metrics import Kind, Metric, Type
-from kraj.store import queries
-from kraj.store.queries import AssetFilter, HeadlineRow, folded
+from kraj.store import commands, queries
+from kraj.store.queries import AssetFilter, HeadlineRow, folded, lighting
 
 ROWS_MAX = 200
 QUARANTINE_ROWS = 50
 POLL_MS = 2000
 POLL_MS_LARGE = 10_000
+TOWN_MAX = 20_000
+"""Assets of one municipality on its map, in the list's pages, and kept fresh."""
 LARGE = 2000
 """Above this many shown assets an answer is worth a second of a phone's line, so it is asked for more rarely."""
 ALERTS_MAX = 100
@@ -54,7 +61,15 @@ def routes(site: Site, desk: Desk) -> APIRouter:
         asked = parameters.Page.model_validate({"limit": QUARANTINE_ROWS, "cursor": request.query_params.get("cursor")})
         page = await rest.quarantined(site.service, asked, choose(request))
         older = page.next_cursor and with_parameters(request, cursor=page.next_cursor)
-        return site.page(request, "quarantine.html", page=page, older=older, first=asked.cursor is None)
+        return site.page(
+            request,
+            "quarantine.html",
+            page=page,
+            older=older,
+            first=asked.cursor is None,
+            claims=await _claims(site, {item.source for item in page.items if item.reason == "unknown_device"}),
+            key=str(uuid.uuid4()),
+        )
 
     @router.get("/problems/{code}")
     async def problem(request: Request, code: str) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -66,22 +81,33 @@ def routes(site: Site, desk: Desk) -> APIRouter:
     return router
 
 
+async def _claims(site: Site, sources: set[str]) -> dict[str, Unregistered]:
+    """What the devices behind these messages would become, for who may register them."""
+    who = principal.current.get()
+    if not sources or who is None or "register" not in who.rights:
+        return {}
+    asked = unregistered.UnregisteredParameters.model_validate({"limit": parameters.PAGE_MAX})
+    waiting = await unregistered.waiting(site.service, asked)
+    return {item.name: item for item in waiting.items if item.name in sources and item.municipality_title}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A line of the list."""
 
     asset: HeadlineRow
-    glance: schemas.Glance
+    condition: Condition
 
 
 async def _fleet(site: Site, request: Request) -> Response:
     which = _filter(request)
     async with site.service.database.connection() as connection:
         municipalities = await queries.municipalities(connection)
-        found = await queries.headlines(connection, which, after=0, limit=parameters.GLANCES_MAX)
+        most = TOWN_MAX if which.municipality else parameters.GLANCES_MAX
+        found = await queries.headlines(connection, which, after=0, limit=most)
     totals = await rest.all_totals(site.service)
     at = site.service.clock()
-    rows = [Row(row, glance) for row in found if (glance := rest.glance(row, at)) is not None]
+    rows = [Row(row, stands) for row in found if (stands := rest.standing(row, at)) is not None]
     titles = {row.title: folded(row.title) for row in municipalities}
     rows.sort(key=lambda row: (titles.get(row.asset.municipality_title, ""), _natural(row.asset.label)))
     pages = max(1, -(-len(rows) // ROWS_MAX))
@@ -93,14 +119,13 @@ async def _fleet(site: Site, request: Request) -> Response:
         which=which,
         municipalities=sorted(municipalities, key=lambda row: folded(row.title)),
         registered=sum(row.assets for row in municipalities),
-        rows=rows[(page - 1) * ROWS_MAX : page * ROWS_MAX],
+        rows=[(row.asset, rest.glance(row.asset, at)) for row in rows[(page - 1) * ROWS_MAX : page * ROWS_MAX]],
         count=len(rows),
-        capped=len(found) == parameters.GLANCES_MAX,
+        capped=len(found) == most,
         summary=summary(rows),
         totals=totals,
         totals_sentence=_totals_sentence(site, request, totals),
         map=_drawing(rows),
-        markers_max=MARKERS_MAX,
         page_number=page,
         pages=pages,
         previous_page=with_parameters(request, page=str(page - 1)) if page > 1 else None,
@@ -114,7 +139,7 @@ async def _fleet(site: Site, request: Request) -> Response:
 
 def summary(rows: Sequence[Row]) -> dict[str, int]:
     """How many are in which condition; ``quiet`` are silent or offline."""
-    counts = Counter(row.glance.condition for row in rows)
+    counts = Counter(row.condition for row in rows)
     return {
         "reporting": counts[Condition.REPORTING],
         "unusual": counts[Condition.UNUSUAL],
@@ -134,7 +159,7 @@ def _drawing(rows: Sequence[Row]) -> Drawing:
                 title=row.asset.municipality_title,
                 latitude=row.asset.latitude,
                 longitude=row.asset.longitude,
-                condition=row.glance.condition,
+                condition=row.condition,
             )
             for row in rows
         ]
@@ -207,6 +232,9 @@ async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Res
             spans = await queries.series(connection, kind, headline, stretch, step_s=chart.STEP_S, origin=origin)
         which = queries.AlertFilter(asset_id=asset_id, causes=False)
         alerts = await queries.alerts(connection, which, before=None, limit=ALERTS_MAX)
+        lightable = asset.device is not None and lighting.switches(asset.kind, asset.metadata)
+        lit = await _lit(connection, asset_id, at) if lightable else None
+        lightable = lightable and asset.retired_at is None and await _may_light(connection, asset_id)
     say = site.service.texts[choose(request)]
     teller = await desk.telling()
     values = reading.values if reading else {}
@@ -229,7 +257,26 @@ async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Res
         coverage=_by_standing(await desk.coverage(asset, reading)),
         names=told.titles(asset.kind),
         title_of=alert_schemas.title,
+        lightable=lightable,
+        lit=lit,
+        said=request.query_params.get("said") == "light",
     )
+
+
+async def _may_light(connection: Connection, asset_id: int) -> bool:
+    """Whether who asks may have it lit: who works on alerts there, or controls its light."""
+    found = await lighting.town_of(connection, municipality=None, group_id=None, asset_id=asset_id)
+    town = None if found is None else found[0]
+    rights = [
+        await lighting.may(connection, right, municipality_id=town, group_id=None, asset_id=asset_id)
+        for right in ("act", "control")
+    ]
+    return any(rights)
+
+
+async def _lit(connection: Connection, asset_id: int, at: datetime) -> Command | None:
+    """The order of full light that holds now."""
+    return lit(await commands.commands(connection, asset_id=asset_id, limit=5), at)
 
 
 def _by_standing(found: Sequence[Coverage]) -> dict[str, list[Coverage]]:

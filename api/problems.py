@@ -76,7 +76,7 @@ _DESCRIPTIONS = {
     409: "Not now; the hint says what is possible.",
     412: "Somebody else has changed it meanwhile; read it again.",
     413: "The body is too large.",
-    415: "The body is no JSON.",
+    415: "The body is of a kind that is not taken here.",
     422: "The Idempotency-Key was used for another request.",
     423: "A safety lock refuses it; the detail says whose.",
     428: "If-Match is missing: say which state you change.",
@@ -102,16 +102,20 @@ def details(service: Service, request: Request, problem: Problem) -> ProblemDeta
 def answer(service: Service, request: Request, problem: Problem) -> Response:
     """The JSON answer."""
     found = details(service, request, problem)
-    headers = {"content-language": choose(request), "vary": "accept-language"}
+    headers = {"content-language": choose(request), "vary": "accept-language"} | _told_besides(problem)
     if problem.status == 401:
         headers["www-authenticate"] = REALM
-    if problem.status == 503:
-        headers["retry-after"] = str(RETRY_S)
-    if "retry_s" in problem.values:
-        headers["retry-after"] = str(problem.values["retry_s"])
-    if "allow" in problem.values:
-        headers["allow"] = str(problem.values["allow"])
     return JSONResponse(found.model_dump(), problem.status, headers, MEDIA_TYPE)
+
+
+def _told_besides(problem: Problem) -> dict[str, str]:
+    """Headers of a problem for people and programs alike: when to try again, and what is allowed instead."""
+    found = {"retry-after": str(RETRY_S)} if problem.status == 503 else {}
+    if "retry_s" in problem.values:
+        found["retry-after"] = str(problem.values["retry_s"])
+    if "allow" in problem.values:
+        found["allow"] = str(problem.values["allow"])
+    return found
 
 
 def translate(request: Request, error: Exception) -> Problem:
@@ -175,8 +179,7 @@ def install(
             logger.warning("%s %s: %s", request.method, request.url.path, error)
         if for_people(request):
             shown = page(request, details(service, request, problem))
-            if "retry_s" in problem.values:
-                shown.headers["retry-after"] = str(problem.values["retry_s"])
+            shown.headers.update(_told_besides(problem))
             return shown
         return answer(service, request, problem)
 

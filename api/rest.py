@@ -1,14 +1,16 @@
 """The resources under /v1: assets, devices, readings, quarantine and totals, read-only."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from api import cursors, examples, parameters, schemas
 from api.formats import iso
-from api.freshness import condition
+from api.freshness import Condition, condition
 from api.language import choose
 from api.parameters import CSV_ROWS_MAX, PAGE_MAX
 from api.problems import Problem, responses
@@ -18,6 +20,9 @@ from kraj.kinds import KINDS
 from kraj.metrics import Kind, Metric, Type
 from kraj.store import queries
 from kraj.topics import NAME
+
+Page = TypeVar("Page", bound=BaseModel)
+Row = TypeVar("Row")
 
 READINGS_DEFAULT = timedelta(hours=24)
 
@@ -44,10 +49,7 @@ def _add_registry(router: APIRouter, service: Service) -> None:
         after = cursors.number(asked.cursor, "assets", 0)
         async with service.database.connection() as connection:
             rows = await queries.assets(connection, asked.filter, after=after, limit=asked.limit + 1)
-        items = [schemas.Asset.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("assets", items[-1].asset_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return schemas.AssetPage(items=items, next_cursor=following)
+        return paged(schemas.AssetPage, rows, asked.limit, "assets", "asset_id", request, response)
 
     @router.get("/assets/{asset_id}", responses=responses(404) | parameters.example(examples.ASSET), tags=["registry"])
     async def asset(asset_id: AssetId, response: Response) -> schemas.Asset:  # pyright: ignore[reportUnusedFunction]
@@ -67,10 +69,7 @@ def _add_registry(router: APIRouter, service: Service) -> None:
         after = cursors.text(asked.cursor, "devices")
         async with service.database.connection() as connection:
             rows = await queries.devices(connection, asked.filter, after=after, limit=asked.limit + 1)
-        items = [schemas.Device.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("devices", items[-1].name) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return schemas.DevicePage(items=items, next_cursor=following)
+        return paged(schemas.DevicePage, rows, asked.limit, "devices", "name", request, response)
 
     @router.get("/devices/{name}", responses=responses(404) | parameters.example(examples.DEVICE), tags=["registry"])
     async def device(name: DeviceName, response: Response) -> schemas.Device:  # pyright: ignore[reportUnusedFunction]
@@ -140,8 +139,8 @@ async def glances(service: Service, asked: parameters.GlanceParameters) -> schem
 
 def glance(row: queries.HeadlineRow, at: datetime) -> schemas.Glance | None:
     """An asset as it stands at the time ``at``; None for a kind of a newer version, of which nothing can be said."""
-    kind = KINDS.get(row.kind)
-    if kind is None:
+    stands = standing(row, at)
+    if stands is None:
         return None
     return schemas.Glance(
         asset_id=row.asset_id,
@@ -150,10 +149,18 @@ def glance(row: queries.HeadlineRow, at: datetime) -> schemas.Glance | None:
         municipality=row.municipality,
         device=row.device,
         online=row.online,
-        condition=condition(kind, online=row.online, last=row.ts, implausible=bool(row.implausible), at=at),
+        condition=stands,
         ts=row.ts,
-        headline=_headline(kind, row),
+        headline=_headline(KINDS[row.kind], row),
     )
+
+
+def standing(row: queries.HeadlineRow, at: datetime) -> Condition | None:
+    """The condition alone, for thousands at once; None as with ``glance``."""
+    kind = KINDS.get(row.kind)
+    if kind is None:
+        return None
+    return condition(kind, online=row.online, last=row.ts, implausible=bool(row.implausible), at=at)
 
 
 def _headline(kind: Kind, row: queries.HeadlineRow) -> schemas.Headline | None:
@@ -331,3 +338,25 @@ def link(request: Request, response: Response, cursor: str | None) -> None:
     if cursor is not None:
         url = request.url.include_query_params(cursor=cursor)
         response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
+
+
+def paged(  # noqa: PLR0917 - what FastAPI gives and what the list is
+    page: type[Page],
+    rows: Sequence[Row],
+    limit: int,
+    scope: str,
+    key: str,
+    request: Request,
+    response: Response,
+    shown: Callable[[Row], BaseModel] | None = None,
+) -> Page:
+    """``rows``, of which one more than ``limit`` was asked for, as a page with its cursor and ``Link`` header.
+
+    ``scope`` names the list, ``key`` the attribute by which it goes on. ``shown`` makes an item of a row; without it
+    rows are read by their attributes.
+    """
+    following = [cursors.encode(scope, getattr(row, key)) for row in rows[:limit][-1:]]
+    cursor = following[0] if len(rows) > limit else None
+    link(request, response, cursor)
+    items = rows[:limit] if shown is None else [shown(row) for row in rows[:limit]]
+    return page.model_validate({"items": items, "next_cursor": cursor}, from_attributes=True)

@@ -3,6 +3,7 @@
 import hashlib
 from datetime import datetime
 from importlib.resources import files
+from os import PathLike, stat_result
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +11,13 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from api import chart, formats, maps
+from api.desk import declared
 from api.freshness import Condition
 from api.language import COOKIE, COOKIE_S, LANGUAGES, choose
+from api.orders.pictures import BYTES_MAX
 from api.problems import ProblemDetails
 from api.service import Service
 from api.texts import Catalogue
@@ -21,10 +25,31 @@ from kraj.kinds import KINDS
 from kraj.metrics import Metric, Title
 from kraj.store import queries
 
+KEPT_OFFLINE = ("/alerts", "/notifications", "/sign-in")
+"""Pages with what works without a connection, or ends it."""
 
-def static() -> StaticFiles:
-    """Scripts, styles and icons."""
-    return StaticFiles(packages=[("api", "static")])
+
+FOREVER = "public, max-age=31536000, immutable"
+
+
+class Static(StaticFiles):
+    """Scripts, styles and icons.
+
+    Whoever names the version keeps a file for good, as another version is another address; what is asked for without
+    it (by a script that imports another, by the list of what works offline) is asked about again each time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(packages=[("api", "static")])
+        self._version = version().encode()
+
+    def file_response(
+        self, full_path: PathLike[str] | str, stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """A file with how long it may be kept."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["cache-control"] = FOREVER if scope["query_string"] == self._version else "no-cache"
+        return response
 
 
 class Site:
@@ -51,7 +76,9 @@ class Site:
             "chart_left": chart.LEFT,
             "chart_right": chart.WIDTH - chart.RIGHT,
             "iso": formats.iso,
-            "version": _version(),
+            "version": version(),
+            "photo_bytes_max": BYTES_MAX,
+            "menu": declared.menu,
         }
         self._environment.globals.update(known)
 
@@ -82,6 +109,8 @@ class Site:
             languages=[(code, with_parameters(request, lang=code)) for code in LANGUAGES],
             path=request.url.path,
             causes=getattr(request.state, "causes", None),
+            kept_offline=request.url.path.startswith(KEPT_OFFLINE),
+            offline_texts=_offline(say),
             me=getattr(request.state, "principal", None),
             half=getattr(request.state, "half", None),
             at=at,
@@ -97,6 +126,15 @@ class Site:
         if request.query_params.get("lang") in LANGUAGES:
             response.set_cookie(COOKIE, language, max_age=COOKIE_S, samesite="lax", httponly=True)
         return response
+
+    def alone(self, name: str, language: str, **context: object) -> str:
+        """Render a template that knows of nobody: neither who asks nor anything else of a request."""
+        return self._environment.get_template(name).render(
+            say=self.service.texts[language],
+            language=language,
+            number=lambda value: formats.number(value, language),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+            **context,
+        )
 
     def problem(self, request: Request, details: ProblemDetails) -> Response:
         """The page of an error."""
@@ -124,7 +162,12 @@ def _shown(metric: Metric, given: queries.Value, say: Catalogue) -> str:
             return formats.number(int(given) if metric.type.whole else given, say.language)
 
 
-def _version() -> str:
+def _offline(say: Catalogue) -> dict[str, str]:
+    """What scripts say of actions that wait for a connection."""
+    return {name: text for name, text in say.texts.items() if name.startswith(("offline.said.", "step."))}
+
+
+def version() -> str:
     """Changes with the scripts and styles, so that browsers take new ones."""
     digest = hashlib.sha256()
     for entry in sorted(files("api").joinpath("static").iterdir(), key=lambda entry: entry.name):

@@ -10,6 +10,7 @@ from api.texts import Catalogue
 from kraj.attributes import ATTRIBUTES, Attribute
 from kraj.kinds import KINDS
 from kraj.metrics import Title
+from kraj.service_requests import REPORT_RULE
 from kraj.store import queries
 from kraj.units import Unit
 from rules import catalogue
@@ -24,7 +25,7 @@ FAILED = "rule_failed"
 """The alert about a rule that was switched off because it failed."""
 BREAK_GLASS = "break_glass"
 """The alert about a sign-in by the account for emergencies."""
-HIDDEN_EVIDENCE = frozenset({"assets", "name"})
+HIDDEN_EVIDENCE = frozenset({"assets", "name", "service_code", "report_cs", "report_en", "report_place"})
 """Told elsewhere: the children, the place."""
 
 
@@ -78,9 +79,12 @@ class Teller:
         place = self.place(row, say)
         known = self.rules.get(row.rule) or self.causes.get(row.rule) or self.own.get(row.rule)
         if known is None:
-            key = {FAILED: "alerts.failed", BREAK_GLASS: "alerts.break_glass"}.get(row.rule, "alerts.own")
-            title = say(f"{key}_title", rule=row.evidence.get("rule", row.rule))
+            key = {FAILED: "alerts.failed", BREAK_GLASS: "alerts.break_glass", REPORT_RULE: "alerts.report"}.get(
+                row.rule, "alerts.own"
+            )
             said = {name: row.evidence.get(name, "") for name in ("error", "account", "address")}
+            said["service"] = row.evidence.get(f"report_{say.language}", "")
+            title = say(f"{key}_title", rule=row.evidence.get("rule", row.rule), **said)
             return Told(title, say(f"{key}_symptom", **said), None, place)
 
         def words(title: Title) -> str:
@@ -93,6 +97,8 @@ class Teller:
         """Where: the label of an asset, or the name of the group."""
         if row.scope_type == "asset":
             return row.label or say("alerts.scope_asset", name=row.scope_name)
+        if row.scope_type == "report":
+            return str(row.evidence.get("report_place") or say("alerts.scope_report", name=row.scope_name))
         return say(f"alerts.scope_{row.scope_type}", name=row.scope_name)
 
 
@@ -141,6 +147,22 @@ def attributes(row: queries.AlertRow) -> list[tuple[Attribute, Any]]:
     given = row.metadata or {}
     declared = ATTRIBUTES.get(row.kind or "", ())
     return [(attribute, given[attribute.name]) for attribute in declared if attribute.name in given]
+
+
+ASKED_FIRST = {
+    "lamp": ("cabinet", "feeder", "phase", "road_class", "access", "driver_model", "lamp_model", "warranty_until"),
+    "cabinet": ("supply_area", "road_class", "access", "warranty_until"),
+    "stop": ("road_class", "access", "warranty_until"),
+    "solar": ("site", "access", "warranty_until"),
+}
+"""By kind, what a crew asks of a place: where it is not known, the work order says so."""
+
+
+def attributes_lacking(row: queries.AlertRow) -> list[Attribute]:
+    """What a crew would ask and nobody has registered."""
+    given = row.metadata or {}
+    asked = ASKED_FIRST.get(row.kind or "", ())
+    return [one for one in ATTRIBUTES.get(row.kind or "", ()) if one.name in asked and one.name not in given]
 
 
 def shown(value: Any, say: Catalogue) -> str:

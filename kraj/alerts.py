@@ -49,6 +49,8 @@ class Step(StrEnum):
     """The symptom has come back before the alert was closed, or so soon after that it is the same cause."""
     RECORDED = "recorded"
     """Late readings tell of something that was over when they came: history, nobody is called."""
+    PROVING = "proving"
+    """Somebody has called it fixed, and readings from that moment on are held against it."""
 
     ACKNOWLEDGED = "acknowledged"
     ASSIGNED = "assigned"
@@ -58,9 +60,9 @@ class Step(StrEnum):
     CLOSED = "closed"
 
     VERIFIED = "verified"
-    """Telemetry shows that what was called fixed is."""
+    """Telemetry shows that what was called fixed is: at once where a rule has a proof, else when it stayed calm."""
     REOPENED = "reopened"
-    """Telemetry shows that what was called fixed is not."""
+    """Telemetry shows that what was called fixed is not, or has not shown it in time."""
     ESCALATED = "escalated"
 
 
@@ -81,12 +83,23 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """Somebody has called an alert fixed at ``fixed_ms``; ``key``, ``rule`` and ``scope`` are the alert's."""
+
+    key: str
+    rule: str
+    scope: Scope
+    fixed_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SymptomChange:
     """A rule began or ceased to hold on an asset, by the readings' own time.
 
     ``since_ms`` is when the condition began to hold, ``ts_ms`` the reading (or the moment of silence) that completed
     ``for``. ``late`` marks what was already over when its readings came. ``evidence`` holds the values and
     thresholds that fired; ``lost_wh`` (on clearing) the energy not produced or not saved meanwhile.
+    ``proven`` is told of what was called fixed: readings show that it is (True, then it has ceased to hold), or not.
     """
 
     rule: str
@@ -98,6 +111,7 @@ class SymptomChange:
     late: bool = False
     evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
     lost_wh: float | None = None
+    proven: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ VOLTAGES: Final = ("nn", "vn", "vvn")
 DIFFERENCE_PCT: Final = 2.0
 """Beyond, a point's figures are to be looked at, unless the point says otherwise."""
 OURS_COMPLETE: Final = 0.99
-"""A counter's increase is right across a gap, but not at the ends of a span: below, there is no figure to compare."""
+"""A counter's increase is right across a gap, but not at the ends of a span: where less of it is heard, or bridged by
+the counter itself, there is no figure to compare."""
 COUNTERS: Final[dict[Direction, dict[str, str]]] = {
     "import": {"cabinet": "energy_wh", "lamp": "energy_wh", "solar": "import_energy_wh"},
     "export": {"solar": "export_energy_wh"},
@@ -88,7 +89,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Energy of a span as somebody says it; ``completeness`` 0 to 1. ``kwh`` is None where some of it is missing."""
+    """Energy of a span as somebody says it; ``completeness`` 0 to 1. ``kwh`` is None where some of it is missing; a
+    counter of ours that goes on behind a gap within the span misses nothing, however little was heard."""
 
     kwh: float | None
     completeness: float

@@ -80,6 +80,26 @@ class Settings(BaseSettings):
         default=None,
         description="Folder of archived readings, best on another disk; without it: archive in state_dir.",
     )
+    opendata_dir: Path | None = Field(
+        default=None, description="Folder of the files of open data; without it: opendata in state_dir."
+    )
+    opendata_publisher: str | None = Field(
+        default=None, description="Who publishes open data (Kraj Vysočina), as the catalogue and the licence name them."
+    )
+    opendata_publisher_iri: Annotated[str, Field(pattern=r"^https://\S+$")] | None = Field(
+        default=None,
+        description="Their IRI in the register of rights and duties "
+        "(https://rpp-opendata.egon.gov.cz/odrpp/zdroj/orgán-veřejné-moci/ and the number of identification).",
+    )
+    opendata_contact: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = Field(
+        default=None, description="E-mail for questions about open data."
+    )
+    accessibility_contact: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = Field(
+        default=None, description="E-mail for what somebody cannot use, shown in the accessibility statement."
+    )
+    opendata_ruian: Annotated[str, Field(pattern=r"^[a-z]+/[0-9]+$")] = Field(
+        default="stat/1", description="Element of RÚIAN that open data cover: vusc/108 is a region, obec/502235 a town."
+    )
     ingest_slot: Annotated[str, Field(pattern=r"^slot_[0-9]{1,4}$")] = Field(
         default="slot_0", description="The slot that this ingest serves: client id and database lock."
     )
@@ -117,6 +137,12 @@ class Settings(BaseSettings):
         default=None,
         description="File with the mail server for invitations and resets, as apprise has it "
         "(mailtos://user:password@server?from=kraj@example.cz).",
+    )
+    push_key_file: Path | None = Field(
+        default=None, description="File with the key (PEM, P-256) that signs messages to telephones; for notifications."
+    )
+    push_public_key: str | None = Field(
+        default=None, description="Its public key, by which browsers know us (base64url); for the API."
     )
     oidc_issuer: str | None = Field(
         default=None, description="Issuer of OpenID Connect with which people sign in (https://login.example.cz)."
@@ -162,6 +188,10 @@ class Settings(BaseSettings):
     @property
     def archive_folder(self) -> Path:
         return self.archive_dir or self.state_dir / "archive"
+
+    @property
+    def opendata_folder(self) -> Path:
+        return self.opendata_dir or self.state_dir / "opendata"
 
     @classmethod
     def settings_customise_sources(

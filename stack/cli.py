@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kraj.errors import KrajError
-from stack import archive_command, audit, dashboards, foreign, leaving, ledger, people
+from stack import archive_command, audit, dashboards, foreign, leaving, ledger, opendata_command, people
 from stack.authority_commands import authority
 from stack.bench.commands import bench, unless
 from stack.notify import notify
@@ -55,6 +55,7 @@ app.add_typer(authority, name="authority")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(dashboards.commands, name="dashboards")
 app.add_typer(archive_command.commands, name="archive")
+app.add_typer(opendata_command.commands, name="opendata")
 app.command()(foreign.inbox)
 app.command()(foreign.pull)
 app.command()(leaving.leave)
@@ -273,13 +274,14 @@ def restore(
 
 @app.command()
 def reference() -> None:
-    """Write docs/metrics.md, docs/kpis.md, docs/catalogue.md and a picture from the code (run it in a checkout)."""
+    """Write docs/metrics.md, docs/kpis.md, docs/catalogue.md and more from the code (run it in a checkout)."""
     import api.lighting.reference
     import kraj.kpis.reference
+    import kraj.opendata.reference
     import kraj.reference
     import rules.reference
 
-    for page in (kraj.reference, kraj.kpis.reference, rules.reference, api.lighting.reference):
+    for page in (kraj.reference, kraj.kpis.reference, kraj.opendata.reference, rules.reference, api.lighting.reference):
         page.main()
         typer.echo(page.PATH)
 

@@ -19,7 +19,7 @@ from kraj.store.migrate import migrate
 from kraj.store.registry import NewAsset, NewDevice, register
 from simulators.physics.frame import DAY_MS
 from simulators.region import Asset, Device, Region, region
-from stack import history, streets
+from stack import billing, history, mending, streets
 from stack.database import EmbeddedPostgres
 from stack.history import moment
 from stack.people import demo_hint
@@ -83,7 +83,17 @@ def run(
             env=env,
             ingest_env=ingest_env,
             authority_dir=authorities,
+            secrets_dir=folder / "secrets",
+            opendata_dir=folder / "opendata",
             rollup_port=settings.rollup_metrics_port,
+        ),
+        (
+            "repairs",
+            Program(
+                [sys.executable, "-m", "stack.mending", str(story.fault_file)],
+                log=logs / "repairs.log",
+                env={"KRAJ_DATABASE_URL": database.url("kraj_notify")},
+            ),
         ),
         ("fleet", Program(fleet, log=logs / "fleet.log", env=env)),
     ]
@@ -105,6 +115,9 @@ def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
     kept = streets.light(url, invented, begins, story.restless())
     if story.history_start_ms < story.start_ms and history.is_empty(url):
         _load_history(ingest_url, invented, story, kept)
+    billing.bill(url, begins, moment(story.start_ms))
+    with psycopg.connect(url, autocommit=True) as connection:
+        mending.catch_up(connection, story.fault_file)
 
 
 def _load_history(ingest_url: str, invented: Region, story: Story, kept: Mapping[str, streets.Document]) -> None:
@@ -151,6 +164,8 @@ def _tell(invented: Region, story: Story, page: str, mqtt_port: int, logs: str) 
         f"  faults   {page}alerts\n"
         f"           what the rules found in {story.history_days} days, and what befalls the region from now on:\n"
         f"{story.announce()}"
+        f"  repairs  mark one as fixed, with light at once: the simulated fault ends within seconds, and readings\n"
+        f"           verify it before your eyes\n"
         f"  light    {page}lighting\n"
         f"           every street but one is dimmed by the program {streets.NIGHT}; give a street {streets.QUIET},\n"
         f"           {_watched(invented, story)}\n"

@@ -19,7 +19,7 @@ from kraj.errors import ConfigurationError, KrajError
 from kraj.settings import Settings
 from kraj.store.identity import ending
 from kraj.store.migrate import POSTGRES_MAJOR_MAX, POSTGRES_MAJOR_MIN, migrations
-from stack import authority
+from stack import authority, opendata
 from stack.broker import find_mosquitto
 from stack.database import SERVICE_ROLES, EmbeddedPostgres, wheel_bin_dir
 from stack.probe import answers
@@ -33,6 +33,7 @@ MOSQUITTO_MIN = (2, 0, 10)
 CLOCK_S_MAX = 2.0
 CONNECT_S_MAX = 3
 ENDING_SOON = timedelta(days=30)
+OPENDATA_OLD = timedelta(days=2)
 GUARDS = ("fsync", "full_page_writes", "synchronous_commit")
 SECRETS = (
     "passwords.json",
@@ -70,7 +71,14 @@ def examine(settings: Settings, now: Callable[[], datetime] = clock.real) -> lis
     checks = [_python(), _state_dir(settings), _disk(settings), _secrets(settings), _mosquitto()]
     database = list(_database(settings, now))
     runs = any(check.name == "database" and check.verdict is Verdict.OK for check in database)
-    return [*checks, _authority(settings, now()), *database, _broker(settings, expected=runs), _port(settings)]
+    return [
+        *checks,
+        _authority(settings, now()),
+        *database,
+        _broker(settings, expected=runs),
+        _port(settings),
+        _opendata(settings, now()),
+    ]
 
 
 def _ok(name: str, found: str) -> Check:
@@ -301,6 +309,23 @@ def _port(settings: Settings) -> Check:
         f"port {settings.api_port} is taken",
         "nothing to do if it is Kraj that runs there; else set KRAJ_API_PORT (`kraj demo` takes the next free one)",
     )
+
+
+def _opendata(settings: Settings, at: datetime) -> Check:
+    """Nothing of open data is a failure of this machine; what was never built needs no settings yet."""
+    made = opendata.read(settings.opendata_folder)
+    if made is None or not made.sets:
+        return _ok("open data", f"{settings.opendata_folder} (not made yet)")
+    age = at - min(one.moment for one in made.sets.values())
+    found = f"{len(made.sets)} data sets of {len(made.towns)} municipalities"
+    if age > OPENDATA_OLD:
+        remedy = "look into opendata.log in the folder of logs, then `kraj opendata build`"
+        return Check("open data", Verdict.NOTE, f"{found}, the oldest {age.days} days old", remedy)
+    missing = opendata.publisher(settings).missing
+    if missing:
+        remedy = f"set {', '.join(missing)}; the national catalogue wants them, and https addresses"
+        return Check("open data", Verdict.NOTE, f"{found}; the catalogue is not complete", remedy)
+    return _ok("open data", found)
 
 
 def _nearest(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from stack.database import OWNER, EmbeddedPostgres
 from stack.foreign import FEED
 from stack.guard import GuardedBroker
 from stack.process import free_port, port_free
-from stack.secrets import load_or_create, write_private
+from stack.secrets import load_or_create, write_private, write_private_bytes
 from stack.supervisor import Program, Server, Supervisor, kraj
 
 TLS_PORT = 8883
@@ -126,11 +126,14 @@ def programs(
     env: dict[str, str],
     ingest_env: dict[str, str],
     authority_dir: Path,
+    secrets_dir: Path,
+    opendata_dir: Path,
     rollup_port: int = 0,
 ) -> list[tuple[str, Server]]:
-    """Return ingest, API, notifications and rollups, each with the database role that is its own.
+    """Return ingest, API, notifications, rollups and open data, each with the database role that is its own.
 
-    ``ingest_env`` are the secrets of ingest; the API alone is told where the issuing key is.
+    ``ingest_env`` are the secrets of ingest; the API alone is told where the issuing key is, and notifications alone
+    where the key is that signs pushed messages.
     """
     metrics_port = metrics_port or free_port()
     ingest = {
@@ -139,9 +142,12 @@ def programs(
         **ingest_env,
     }
     pages = {"KRAJ_API_HOST": api_host, "KRAJ_API_PORT": str(api_port)}
+    push_key, push_public = push_keys(secrets_dir)
     api = {"KRAJ_DATABASE_URL": url("kraj_api"), "KRAJ_AUTHORITY_DIR": str(authority_dir), **pages}
+    api |= {"KRAJ_PUSH_PUBLIC_KEY": push_public, "KRAJ_OPENDATA_DIR": str(opendata_dir)}
+    opendata = {"KRAJ_DATABASE_URL": url("kraj_api"), "KRAJ_OPENDATA_DIR": str(opendata_dir), **pages}
     # Its messages link to the pages, so it knows where they are.
-    notify = {"KRAJ_DATABASE_URL": url("kraj_notify"), **pages}
+    notify = {"KRAJ_DATABASE_URL": url("kraj_notify"), "KRAJ_PUSH_KEY_FILE": str(push_key), **pages}
     rollup = {"KRAJ_DATABASE_URL": url("kraj_rollup"), "KRAJ_ROLLUP_METRICS_PORT": str(rollup_port)}
     return [
         (
@@ -159,11 +165,26 @@ def programs(
         ),
         ("notify", Program(kraj("notify"), log=logs / "notify.log", env={**env, **notify})),
         ("rollup", Program(kraj("rollup"), log=logs / "rollup.log", env={**env, **rollup})),
+        ("opendata", Program(kraj("opendata", "serve"), log=logs / "opendata.log", env={**env, **opendata})),
     ]
 
 
+def push_keys(folder: Path) -> tuple[Path, str]:
+    """The file of the key that signs messages to telephones, made where there is none, and its public key.
+
+    It is kept for good: every browser that was switched on takes messages of this key alone.
+    """
+    from api.notifications import push  # only who starts services pays for it
+
+    file = folder / "push.pem"
+    if not file.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private_bytes(file, push.new_key())
+    return file, push.public_key(file)
+
+
 def up(settings: Settings) -> None:
-    """Run ingest, API, notifications, rollups and the daily archive until told to stop; migrate first.
+    """Run ingest, API, notifications, rollups, open data and the daily archive until told to stop; migrate first.
 
     Without KRAJ_DATABASE_URL the embedded database runs beside them, without KRAJ_MQTT_HOST a broker under mutual TLS.
     """
@@ -209,6 +230,8 @@ def up(settings: Settings) -> None:
         env={},
         ingest_env=ingest_env,
         authority_dir=settings.authority_folder,
+        secrets_dir=settings.state_dir / "secrets",
+        opendata_dir=settings.opendata_folder,
         rollup_port=settings.rollup_metrics_port,
     )
     archive = {"KRAJ_DATABASE_URL": url()}

@@ -114,7 +114,7 @@ class Keeper:
         if given is not None and (path.startswith("/v1/") or not paths.is_open(path)):
             return await self._by_token(given, path)
         cookie = request.cookies.get(COOKIE)
-        if not cookie or path.startswith("/static/") or path in paths.OPEN - {paths.SIGN_IN}:
+        if not cookie or path.startswith(("/static/", *paths.PUBLIC_BELOW)) or path in paths.OPEN - {paths.SIGN_IN}:
             return None
         try:
             return await self._by_cookie(cookie)

@@ -9,8 +9,15 @@ SIGN_OUT = "/sign-out"
 NEXT_CHARS_MAX = 1000
 
 FORGOTTEN = "/forgotten"
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", SIGN_IN, FORGOTTEN})
-OPEN_BELOW = ("/static/", "/sign-in/", "/links/", "/problems/", "/.well-known/", "/v1/enrol")
+INSTALLED = ("/manifest.webmanifest", "/sw.js", "/offline")
+"""What an installed page needs before anybody is signed in; nothing of it is anybody's."""
+PUBLIC = ("/accessibility", "/open311", "/opendata", "/public", "/report", "/sensorthings")
+"""Pages for anybody: whoever is signed in is nobody special there."""
+OPEN = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", SIGN_IN, FORGOTTEN, *INSTALLED, *PUBLIC}
+)
+PUBLIC_BELOW = tuple(f"{path}/" for path in PUBLIC)
+OPEN_BELOW = (*PUBLIC_BELOW, "/static/", "/sign-in/", "/links/", "/problems/", "/.well-known/", "/v1/enrol")
 """Devices enrol with codes of their own; links carry their secret in the path."""
 HALF = frozenset({SECOND_FACTOR, f"{SECOND_FACTOR}/set-up", SIGN_OUT})
 """What may be reached between the password and the second factor."""

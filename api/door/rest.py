@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api import cursors, parameters, rights
+from api import cursors, parameters, rest, rights
 from api.door import bodies, managing, tokens
 from api.door import door as doors
 from api.door.door import Door
@@ -12,7 +12,6 @@ from api.parameters import Text
 from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer, Connection
-from api.rest import link
 from kraj.store import people
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Its number.", examples=[3])]
@@ -75,10 +74,7 @@ def _add_people(router: APIRouter, door: Door) -> None:
         after = cursors.number(asked.cursor, "people", 0)
         async with door.service.database.connection() as connection:
             rows = await people.people(connection, municipality=asked.municipality, after=after, limit=asked.limit + 1)
-        items = [shown(row) for row in rows[: asked.limit]]
-        following = cursors.encode("people", items[-1].person_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.PersonPage(items=items, next_cursor=following)
+        return rest.paged(bodies.PersonPage, rows, asked.limit, "people", "person_id", request, response, shown)
 
     @router.get("/people/{person_id}", responses=responses(401, 403, 404) | parameters.example(bodies.PERSON))
     async def one(person_id: Number, response: Response) -> bodies.Person:  # pyright: ignore[reportUnusedFunction]
@@ -152,10 +148,7 @@ def _add_memberships(router: APIRouter, door: Door) -> None:
         after = cursors.number(asked.cursor, "memberships", 0)
         async with door.service.database.connection() as connection:
             rows = await people.memberships(connection, after=after, limit=asked.limit + 1)
-        items = [bodies.Membership.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("memberships", items[-1].membership_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.MembershipPage(items=items, next_cursor=following)
+        return rest.paged(bodies.MembershipPage, rows, asked.limit, "memberships", "membership_id", request, response)
 
     @router.get("/memberships/{membership_id}", responses=responses(401, 404) | parameters.example(bodies.MEMBERSHIP))
     async def one(  # pyright: ignore[reportUnusedFunction]
@@ -225,10 +218,7 @@ def _add_tokens(router: APIRouter, door: Door) -> None:
         after = cursors.number(asked.cursor, "tokens", 0)
         async with door.service.database.connection() as connection:
             rows = await people.tokens(connection, after=after, limit=asked.limit + 1)
-        items = [bodies.Token.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("tokens", items[-1].token_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.TokenPage(items=items, next_cursor=following)
+        return rest.paged(bodies.TokenPage, rows, asked.limit, "tokens", "token_id", request, response)
 
     @router.post(
         "/tokens",

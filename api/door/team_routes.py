@@ -5,13 +5,12 @@ from typing import Annotated
 import psycopg
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api import cursors, parameters, rights
+from api import cursors, parameters, rest, rights
 from api.door import bodies, managing
 from api.door.door import Door
 from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer, Connection
-from api.rest import link
 from kraj.store import people, teams
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Its number.", examples=[3])]
@@ -34,10 +33,7 @@ def _add_teams(router: APIRouter, door: Door) -> None:
         after = cursors.number(asked.cursor, "teams", 0)
         async with door.service.database.connection() as connection:
             rows = await teams.teams(connection, after=after, limit=asked.limit + 1)
-        items = [bodies.Team.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("teams", items[-1].team_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.TeamPage(items=items, next_cursor=following)
+        return rest.paged(bodies.TeamPage, rows, asked.limit, "teams", "team_id", request, response)
 
     @router.get("/teams/{team_id}", responses=responses(401, 404) | parameters.example(bodies.TEAM))
     async def one(team_id: Number, response: Response) -> bodies.Team:  # pyright: ignore[reportUnusedFunction]
@@ -118,10 +114,7 @@ def _add_grants(router: APIRouter, door: Door) -> None:
         after = cursors.number(asked.cursor, "grants", 0)
         async with door.service.database.connection() as connection:
             rows = await teams.grants(connection, after=after, limit=asked.limit + 1)
-        items = [bodies.Grant.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("grants", items[-1].grant_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.GrantPage(items=items, next_cursor=following)
+        return rest.paged(bodies.GrantPage, rows, asked.limit, "grants", "grant_id", request, response)
 
     @router.get("/grants/{grant_id}", responses=responses(401, 404) | parameters.example(bodies.GRANT))
     async def one(grant_id: Number, response: Response) -> bodies.Grant:  # pyright: ignore[reportUnusedFunction]

@@ -5,7 +5,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api import acting, principal
 from api.alert_pages import counted
-from api.importing import bodies, receiving, work
+from api.importing import bodies, in_place, receiving, work
 from api.importing.routes import Number, unreadable
 from api.importing.work import Importer
 from api.language import choose
@@ -86,6 +86,7 @@ async def _preview(site: Site, request: Request, import_id: int, standing: dict[
         found = await imports.rows(connection, import_id, after=0, limit=FOUND_ROWS_MAX + 1, found_only=True)
         sample = await imports.rows(connection, import_id, after=0, limit=SAMPLE_ROWS)
     made = bodies.record(record, language)
+    wrong = in_place.lines(found[:FOUND_ROWS_MAX], record.columns) if record.state == "preview" else []
     said = request.query_params.get("said")
     return site.page(
         request,
@@ -95,6 +96,8 @@ async def _preview(site: Site, request: Request, import_id: int, standing: dict[
         columns=[(heading, None if name is None else FIELDS[name].title) for heading, name in record.columns],
         found=[bodies.row(row, language) for row in found[:FOUND_ROWS_MAX]],
         more=len(found) > FOUND_ROWS_MAX,
+        wrong=wrong,
+        jumps=in_place.jumps(wrong, record.columns),
         sample=[bodies.row(row, language) for row in sample],
         standing=list((standing or {}).items())[:STANDING_SHOWN],
         standing_count=len(standing or {}),

@@ -10,14 +10,13 @@ from fastapi.responses import JSONResponse, Response
 
 from api import acting, cursors, parameters
 from api.importing import bodies, examples, receiving, work
-from api.importing.receiving import Received
-from api.importing.work import Importer
+from api.importing.work import Doing, Importer
 from api.language import choose
 from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer, Connection
 from api.service import Service
-from kraj.importing import Defaults, Unreadable
+from kraj.importing import Unreadable
 from kraj.importing.columns import headings
 from kraj.importing.findings import FINDINGS, told
 from kraj.kinds import KINDS
@@ -137,7 +136,7 @@ def _add_upload(router: APIRouter, importer: Importer) -> None:
         service = importer.service
         raw = repr((file.name, defaults)).encode() + file.data
         if len(file.data) > AT_ONCE_BYTES_MAX:
-            return await _begun(importer, request, raw, file, defaults)
+            return await begun(importer, request, raw, importer.reading(file, defaults))
         try:
             parsed = await importer.parsed(file, defaults)
         except Unreadable as error:
@@ -151,22 +150,22 @@ def _add_upload(router: APIRouter, importer: Importer) -> None:
         return await exchange.posting(service, request, raw, doing)
 
 
-async def _begun(importer: Importer, request: Request, raw: bytes, file: Received, defaults: Defaults) -> Response:
+async def begun(importer: Importer, request: Request, raw: bytes, doing: Doing, *, kind: str = "import") -> Response:
     """A large file: the job that reads it."""
-    begun: list[int] = []
+    started: list[int] = []
 
-    async def doing(connection: Connection) -> Answer:
-        job_id = await importer.begin(connection)
-        begun.append(job_id)
+    async def starting(connection: Connection) -> Answer:
+        job_id = await importer.begin(connection, kind)
+        started.append(job_id)
         row = await jobs.get(connection, job_id)
         if row is None:
             raise Problem("job", 404, name=job_id)
         body = job_body(importer.service, row, choose(request))
         return Answer(exchange.plain(body), 202, {"location": f"/v1/jobs/{job_id}"})
 
-    response = await exchange.posting(importer.service, request, raw, doing)
-    for job_id in begun:  # not when it is only answered again
-        importer.run(job_id, file, defaults)
+    response = await exchange.posting(importer.service, request, raw, starting)
+    for job_id in started:  # not when it is only answered again
+        importer.run(job_id, doing)
     return response
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +27,11 @@ JOBS_MAX = 20
 """Files that wait or are read; each is up to 20 MiB of memory."""
 MADE_ANEW = frozenset(OF_ROWS) | {"municipality", "municipality_ambiguous"}
 """Findings about the registry, which may have changed since the preview."""
+
+Tell = Callable[[int], Awaitable[None]]
+"""Takes how far a job is, in per cent."""
+Doing = Callable[[Tell], Awaitable[str]]
+"""What a job does; the address of what came of it. May raise ``Unreadable``."""
 
 logger = logging.getLogger("kraj.api.importing")
 
@@ -75,23 +80,44 @@ class Importer:
         await audit.note(connection, "import.uploaded", f"import {import_id}", municipality_id=only_town(judged))
         return import_id
 
-    async def begin(self, connection: Connection) -> int:
+    async def begin(self, connection: Connection, kind: str = "import") -> int:
         """A job that will read and keep a file once it is committed; its number."""
+        who = principal.current.get()
+        if who is None:
+            raise Problem("sign_in", 401)
         if len(self._running) >= JOBS_MAX:
             raise Problem("import_busy", 503)
-        return await jobs.start(connection, registering_person().person_id, "import", self.service.clock())
+        return await jobs.start(connection, who.person_id, kind, self.service.clock())
 
-    def run(self, job_id: int, file: Received, defaults: Defaults) -> None:
-        """Read and keep the file of a job that is committed."""
-        task = asyncio.create_task(self._job(job_id, file, defaults))  # it asks in the same name
+    def run(self, job_id: int, doing: Doing) -> None:
+        """Do what a job is for that is committed."""
+        task = asyncio.create_task(self._job(job_id, doing))  # it asks in the same name
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _job(self, job_id: int, file: Received, defaults: Defaults) -> None:
+    def reading(self, file: Received, defaults: Defaults) -> Doing:
+        """Read and keep a file of the registry."""
+
+        async def doing(tell: Tell) -> str:
+            async with self._one:
+                await tell(5)
+                parsed = await asyncio.to_thread(parse, file.data, defaults)
+                await tell(60)
+                async with self.service.database.connection(write=True) as connection:
+                    return f"/v1/imports/{await self.keep(connection, file, parsed)}"
+
+        return doing
+
+    async def _job(self, job_id: int, doing: Doing) -> None:
         result: str | None = None
         problem: dict[str, Any] | None = None
+
+        async def tell(progress_pct: int) -> None:
+            async with self.service.database.connection(write=True) as connection:
+                await jobs.tell(connection, job_id, progress_pct, self.service.clock())
+
         try:
-            result = f"/v1/imports/{await self._preview(file, defaults, job_id)}"
+            result = await doing(tell)
         except Unreadable as error:
             problem = error.finding.as_json()
         except asyncio.CancelledError:
@@ -103,18 +129,6 @@ class Importer:
         finally:
             async with self.service.database.connection(write=True) as connection:
                 await jobs.end(connection, job_id, self.service.clock(), result=result, problem=problem)
-
-    async def _preview(self, file: Received, defaults: Defaults, job_id: int) -> int:
-        async with self._one:
-            await self._tell(job_id, 5)
-            parsed = await asyncio.to_thread(parse, file.data, defaults)
-            await self._tell(job_id, 60)
-            async with self.service.database.connection(write=True) as connection:
-                return await self.keep(connection, file, parsed)
-
-    async def _tell(self, job_id: int, progress_pct: int) -> None:
-        async with self.service.database.connection(write=True) as connection:
-            await jobs.tell(connection, job_id, progress_pct, self.service.clock())
 
 
 def registering_person() -> Principal:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from api import cursors, parameters
+from api import cursors, parameters, rest
 from api.database import Connection
 from api.lighting import bodies, examples, ordering, shown, work
 from api.lighting.ordering import Ordered
@@ -95,10 +95,9 @@ def _add_orders(router: APIRouter, service: Service) -> None:
                 before=before,
                 limit=asked.limit + 1,
             )
-        items = [shown.order(row) for row in rows[: asked.limit]]
-        following = cursors.encode("orders", items[-1].order_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.LightingOrderPage(items=items, next_cursor=following)
+        return rest.paged(
+            bodies.LightingOrderPage, rows, asked.limit, "orders", "order_id", request, response, shown.order
+        )
 
     @router.get("/orders/{order_id}", responses=responses(404) | parameters.example(examples.ORDER))
     async def order(order_id: OrderId) -> bodies.LightingOrder:  # pyright: ignore[reportUnusedFunction]
@@ -210,10 +209,9 @@ def _add_desired(router: APIRouter, service: Service) -> None:
                 after=after,
                 limit=asked.limit + 1,
             )
-        items = [shown.desired(row) for row in rows[: asked.limit]]
-        following = cursors.encode("desired", rows[asked.limit - 1].device_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.DesiredStatePage(items=items, next_cursor=following)
+        return rest.paged(
+            bodies.DesiredStatePage, rows, asked.limit, "desired", "device_id", request, response, shown.desired
+        )
 
     @router.get("/desired/{name}", responses=responses(404) | parameters.example(examples.DESIRED))
     async def of_device(name: DeviceName, response: Response) -> bodies.DesiredState:  # pyright: ignore[reportUnusedFunction]
@@ -265,10 +263,7 @@ def _add_locks(router: APIRouter, service: Service) -> None:
                 before=before,
                 limit=asked.limit + 1,
             )
-        items = [shown.lock(row) for row in rows[: asked.limit]]
-        following = cursors.encode("locks", items[-1].lock_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.SafetyLockPage(items=items, next_cursor=following)
+        return rest.paged(bodies.SafetyLockPage, rows, asked.limit, "locks", "lock_id", request, response, shown.lock)
 
     @router.get("/locks/{lock_id}", responses=responses(404) | parameters.example(examples.LOCK))
     async def lock(lock_id: LockId) -> bodies.SafetyLock:  # pyright: ignore[reportUnusedFunction]
@@ -325,10 +320,9 @@ def _add_rollouts(router: APIRouter, service: Service) -> None:
                 after=before,
                 limit=asked.limit + 1,
             )
-        items = [shown.rollout(row) for row in rows[: asked.limit]]
-        following = cursors.encode("rollouts", items[-1].rollout_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.DimmingRolloutPage(items=items, next_cursor=following)
+        return rest.paged(
+            bodies.DimmingRolloutPage, rows, asked.limit, "rollouts", "rollout_id", request, response, shown.rollout
+        )
 
     @router.get("/rollouts/{rollout_id}", responses=responses(404) | parameters.example(examples.ROLLOUT))
     async def rollout(rollout_id: RolloutId) -> bodies.DimmingRollout:  # pyright: ignore[reportUnusedFunction]

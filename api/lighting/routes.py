@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from api import cursors, parameters
+from api import cursors, parameters, rest
 from api.database import Connection
 from api.language import choose
 from api.lighting import bodies, drawing, examples, shown, work
@@ -13,7 +13,6 @@ from api.parameters import Text
 from api.problems import responses
 from api.registry import exchange
 from api.registry.exchange import Answer
-from api.rest import link
 from api.service import Service
 from kraj.store.queries import lighting
 
@@ -49,10 +48,16 @@ def _add_programs(router: APIRouter, service: Service) -> None:
             rows = await lighting.programs(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        items = [shown.program(row) for row in rows[: asked.limit]]
-        following = cursors.encode("programs", items[-1].program_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.DimmingProgramPage(items=items, next_cursor=following)
+        return rest.paged(
+            bodies.DimmingProgramPage,
+            rows,
+            asked.limit,
+            "programs",
+            "dimming_program_id",
+            request,
+            response,
+            shown.program,
+        )
 
     @router.get("/dimming/programs/{program_id}", responses=responses(404) | parameters.example(examples.PROGRAM))
     async def program(  # pyright: ignore[reportUnusedFunction]
@@ -128,10 +133,9 @@ def _add_segments(router: APIRouter, service: Service) -> None:
             rows = await lighting.segments(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        items = [shown.segment(row) for row in rows[: asked.limit]]
-        following = cursors.encode("segments", items[-1].group_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return bodies.LightingSegmentPage(items=items, next_cursor=following)
+        return rest.paged(
+            bodies.LightingSegmentPage, rows, asked.limit, "segments", "group_id", request, response, shown.segment
+        )
 
     @router.get("/lighting/segments/{segment_id}", responses=responses(404) | parameters.example(examples.SEGMENT))
     async def segment(  # pyright: ignore[reportUnusedFunction]

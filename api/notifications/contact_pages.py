@@ -6,38 +6,42 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api import acting
+from api import acting, rights
 from api.alert_pages import counted
 from api.notifications import contacts as keeping
+from api.notifications import telephone_pages
 from api.notifications.contact_routes import Number
 from api.notifications.contacts import TargetBody, TurnBody
 from api.problems import Problem, ProblemDetails
 from api.rulebook import forms
 from api.site import Site
 from kraj.alerts import Severity
-from kraj.store import contacts, rulebook
+from kraj.store import contacts, rulebook, telephones
 from kraj.store.queries import folded
 
 SAID = frozenset({"target", "dropped", "test", "turn"})
+TOLD = frozenset({"on", "off", "test"})
+"""Of one's own telephones."""
 TURN_LASTS = timedelta(days=7)
 """What the form proposes."""
 FIELDS = ("municipality", "name", "severity_min", "quiet_from", "quiet_to", "digest_at", "language")
 
 
-def routes(site: Site) -> APIRouter:
-    """Every page about whom to tell."""
+def routes(site: Site, push_key: str | None = None) -> APIRouter:
+    """Every page about whom to tell; ``push_key`` is public, by which browsers know us."""
     router = APIRouter(prefix="/notifications", default_response_class=HTMLResponse, dependencies=[counted(site)])
-    _add_targets(router, site)
+    _add_targets(router, site, push_key)
+    router.include_router(telephone_pages.routes(site, enabled=push_key is not None))
     _add_turns(router, site)
     return router
 
 
-def _add_targets(router: APIRouter, site: Site) -> None:
+def _add_targets(router: APIRouter, site: Site, push_key: str | None) -> None:
     service = site.service
 
     @router.get("")
     async def overview(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _overview(site, request)
+        return await _overview(site, request, push_key=push_key)
 
     @router.get("/targets/new")
     async def new(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -106,14 +110,20 @@ def _add_turns(router: APIRouter, site: Site) -> None:
 
 
 async def _overview(
-    site: Site, request: Request, given: dict[str, str] | None = None, wrong: ProblemDetails | None = None
+    site: Site,
+    request: Request,
+    given: dict[str, str] | None = None,
+    wrong: ProblemDetails | None = None,
+    push_key: str | None = None,
 ) -> Response:
     at = site.service.clock()
+    who = rights.signed_in()
     async with site.service.database.connection() as connection:
         towns = await rulebook.towns(connection)
         region = await rulebook.may(connection, "rules", None)
         targets = await contacts.targets(connection)
         turns = await contacts.turns(connection, at)
+        own = await telephones.telephones(connection, who.person_id)
     begin = at.replace(minute=0, second=0, microsecond=0)
     proposed = {
         "valid_from": forms.local(begin, site.zone),
@@ -135,6 +145,10 @@ async def _overview(
         fields=proposed | (given or {}),
         wrong=wrong,
         said=said if said in SAID else None,
+        telephones=own,
+        push_key=push_key,
+        severities=list(Severity),
+        told=told if (told := request.query_params.get("telephone", "")) in TOLD else None,
     )
 
 

@@ -79,10 +79,7 @@ def _add_targets(router: APIRouter, service: Service) -> None:
             rows = await contacts.targets(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        items = [Target.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("targets", items[-1].target_id) if len(rows) > asked.limit else None
-        rest.link(request, response, following)
-        return TargetPage(items=items, next_cursor=following)
+        return rest.paged(TargetPage, rows, asked.limit, "targets", "target_id", request, response)
 
     @router.get(ONE, responses=responses(404) | parameters.example(TARGET))
     async def target(target_id: Number, response: Response) -> Target:  # pyright: ignore[reportUnusedFunction]
@@ -178,10 +175,7 @@ def _add_turns(router: APIRouter, service: Service) -> None:
                 after=after,
                 limit=asked.limit + 1,
             )
-        items = [Turn.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("turns", items[-1].on_call_id) if len(rows) > asked.limit else None
-        rest.link(request, response, following)
-        return TurnPage(items=items, next_cursor=following)
+        return rest.paged(TurnPage, rows, asked.limit, "turns", "on_call_id", request, response)
 
     @router.get("/on-call/{turn_id}", responses=responses(404) | parameters.example(TURN))
     async def turn(turn_id: Number, response: Response) -> Turn:  # pyright: ignore[reportUnusedFunction]

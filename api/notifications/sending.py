@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from api.notifications import alertmanager, webhooks
+from api.notifications import alertmanager, push, webhooks
 from api.notifications.wordings import test_message
 from kraj.alerts import Severity
 from kraj.store.outbox import Address
@@ -72,8 +72,9 @@ def _apprise() -> Any:
 class Sender:
     """Sends with a limit in time; what hangs is left to itself and counted."""
 
-    def __init__(self, send: Send = send, *, timeout_s: float = SEND_S_MAX) -> None:
+    def __init__(self, send: Send = send, *, timeout_s: float = SEND_S_MAX, push: push.Push | None = None) -> None:
         self._send = send
+        self._push = push
         self._timeout_s = timeout_s
         self._left: Counter[str] = Counter()
 
@@ -86,11 +87,20 @@ class Sender:
         if address.secrets:
             body = webhooks.test_event(address.language, now)
             return await self.signed(address, f"test_{uuid.uuid4().hex}", body)
+        if push.known(address.url):
+            return await self.pushed(address, *test_message(address.language), "/notifications")
         return await self(address.url, *test_message(address.language), Severity.INFO)
 
     async def signed(self, address: Address, message_id: str, body: str) -> str | None:
         """Post a body to a webhook; None when it is taken, else what went wrong."""
         return await self.run(address.url, lambda: webhooks.post(address, message_id, body))
+
+    async def pushed(self, address: Address, title: str, body: str, link: str) -> str | None:
+        """Push to a browser; None when its service has taken it, ``push.GONE``, or else what went wrong."""
+        service = self._push
+        if service is None:
+            return "KRAJ_PUSH_KEY_FILE is not set; `kraj up` makes the key"
+        return await self.run(address.url, lambda: service.post(address.url, title, body, link, address.language))
 
     async def run(self, url: str, send: Callable[[], str | None]) -> str | None:
         """Do it in a thread, within the limit."""

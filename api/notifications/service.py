@@ -8,9 +8,12 @@ from typing import Any
 
 import structlog
 
+from api.door import mail
 from api.formats import local_zone
+from api.notifications.push import Push
 from api.notifications.sending import SEND_S_MAX, Sender
 from api.notifications.worker import Worker
+from api.open311 import answering
 from api.reports.worker import EVERY_S, Reporter
 from kraj import clock
 from kraj.errors import ConfigurationError, UnavailableError
@@ -20,6 +23,8 @@ ROUND_S = 2.0
 """Between two rounds; an idle one is a handful of queries by index."""
 AWAY_S_MAX = 30.0
 """While the database is away it is asked again after this long at most."""
+CONTACT = "mailto:kraj@localhost"
+"""Of an installation without an https address: push services ask for one, and only loopback works without https."""
 
 log: Any = structlog.get_logger(__name__)
 
@@ -52,15 +57,23 @@ async def serve(settings: Settings, database_url: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     now = clock.shifted(settings.clock_offset_s)
-    worker = Worker(database_url, Sender(), page=page_url(settings), zone=local_zone())
+    page = page_url(settings)
+    contact = page if page.startswith("https://") else CONTACT
+    push = None if settings.push_key_file is None else Push.from_file(settings.push_key_file, contact)
+    worker = Worker(database_url, Sender(push=push), page=page, zone=local_zone())
     reporter = Reporter(database_url, page=page_url(settings))
+    server = settings.mail_url_file
+    answerer = answering.Answerer(
+        database_url, mail.from_file(server) if server is not None else None, page=page_url(settings)
+    )
     work = asyncio.create_task(_rounds(worker, now, stop))
+    answers = asyncio.create_task(answering.rounds(answerer, now, stop))
     reports = asyncio.create_task(_reports(reporter, now, stop))  # beside: an alert does not wait for a PDF
     waiter = asyncio.create_task(stop.wait())
     log.info("notifications run", page=page_url(settings))
-    await asyncio.wait((work, reports, waiter), return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((work, reports, answers, waiter), return_when=asyncio.FIRST_COMPLETED)
     with contextlib.suppress(TimeoutError):  # what is cut off here is sent again by whoever comes next
-        await asyncio.wait_for(asyncio.gather(work, reports), SEND_S_MAX / 4)
+        await asyncio.wait_for(asyncio.gather(work, reports, answers), SEND_S_MAX / 4)
     waiter.cancel()
 
 

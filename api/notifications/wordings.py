@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from kraj.errors import KrajError
 from kraj.metrics import Title
+from kraj.service_requests import REPORT_RULE
 from rules import catalogue
 from rules.correlation import causes
 from rules.messages import Wording
@@ -20,8 +21,12 @@ _FAILED = {
             cs="Účet {account} se přihlásil z adresy {address}.", en="The account {account} signed in from {address}."
         ),
     ),
+    REPORT_RULE: Wording(
+        title=Title(cs="Hlášení občana", en="A citizen's report"),
+        symptom=Title(cs="Občan hlásí: {report_cs}.", en="A citizen reports: {report_en}."),
+    ),
 }
-"""What no rule tells: that a rule failed, and that somebody came in by the account for emergencies."""
+"""What no rule tells: a rule that failed, the account for emergencies in use, and what a citizen has reported."""
 
 
 _TEST = {

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,13 +11,14 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from api.notifications import alertmanager
+from api.notifications import alertmanager, push
 from api.notifications.sending import Sender, terse
 from api.notifications.webhooks import Events
 from api.notifications.wordings import Wordings
 from kraj.alerts import AlertState, Severity, Step
 from kraj.errors import UnavailableError
-from kraj.store import alerts, contacts, outbox, queries
+from kraj.service_requests import REPORT_RULE
+from kraj.store import alerts, contacts, outbox, queries, telephones
 from kraj.store.connection import Connection, translated
 from rules.elapsed import Life, Move, elapsed, proof
 from rules.messages import Facts, Message, Wording, digest
@@ -114,6 +115,8 @@ class Worker:
             move = elapsed(_life(alert), turns, now, proof=proof(self._wordings.rule(alert.rule)), zone=self._zone)
             if move is None:
                 continue
+            if move.step is Step.VERIFIED and alert.rule == REPORT_RULE:
+                move = replace(move, step=Step.CLOSED)  # nobody has measured it: no one reported it again
             if move.target_id is not None and names is None:
                 names = {row.target_id: row.name for row in await outbox.targets(connection)}
             note = (names or {}).get(move.target_id) if move.target_id is not None else None
@@ -126,10 +129,13 @@ class Worker:
             if not waiting:
                 return False
             rows = [row for row in await outbox.targets(connection) if row.enabled]
-            targets = [_target(row) for row in rows if not row.exports]
+            targets = [_target(row) for row in rows if not row.exports and row.person_id is None]
+            personal = [row for row in rows if row.person_id is not None]
+            hearers = await telephones.hearers(connection) if personal else {}
             planned: list[outbox.Planned] = []
             for row in waiting:
-                found = deliveries(_notice(row), targets, turns, now, self._zone)
+                own = [_target(one) for one in personal if _hears(hearers.get(one.person_id or 0), row)]
+                found = deliveries(_notice(row), [*targets, *own], turns, now, self._zone)
                 if not rows and needed(Step(row.step), AlertState(row.state), notify=row.notify):
                     done.untold += 1
                 planned += [
@@ -157,7 +163,10 @@ class Worker:
                 error = "it is switched off"
                 if address is not None:
                     error = await self._send.test(address, now)
-                await contacts.tested(connection, test, error, now)
+                if error == push.GONE:
+                    await telephones.gone(connection, target_id)
+                else:
+                    await contacts.tested(connection, test, error, now)
 
     async def _export(self, connection: Connection, now: datetime) -> None:
         """Post to each Alertmanager what is open, and what was closed lately."""
@@ -185,7 +194,7 @@ class Worker:
             severity=Severity(row.severity),
             municipality=row.municipality,
             scope_type=row.scope_type,
-            place=row.label if row.scope_type == "asset" and row.label else row.scope_name,
+            place=_place(row),
             title=said.subject,
             text=said.body,
             link=link,
@@ -228,6 +237,10 @@ class Worker:
                 error = await self._post(connection, wanted[0], address)
             else:
                 error = await self._tell(connection, wanted, address)
+            if error == push.GONE:
+                await telephones.gone(connection, target_id)
+                log.info("a browser is gone", target=address.name)
+                return False
             if error is None:
                 await outbox.sent(connection, [d.delivery_id for d in wanted], now)
                 done.sent += 1
@@ -240,6 +253,9 @@ class Worker:
     async def _tell(self, connection: Connection, due: Sequence[outbox.Due], address: outbox.Address) -> str | None:
         message = await self._message(connection, due, address.language)
         subject, body = message.subject, message.body
+        if push.known(address.url):
+            link = f"/alerts/{due[0].alert_id}" if len(due) == 1 else "/alerts"
+            return await self._send.pushed(address, subject, body, link)
         if await asyncio.to_thread(terse, address.url):
             subject, body = "", message.short
         return await self._send(address.url, subject, body, message.severity)
@@ -337,6 +353,10 @@ def _notice(row: outbox.Waiting) -> Notice:
     )
 
 
+def _hears(hearer: telephones.Hearer | None, row: outbox.Waiting) -> bool:
+    return hearer is not None and hearer.hears(row.municipality_id, row.asset_id, row.concerns)
+
+
 def _target(row: outbox.TargetRow) -> Target:
     quiet = None if row.quiet_from is None or row.quiet_to is None else (row.quiet_from, row.quiet_to)
     return Target(
@@ -348,13 +368,19 @@ def _target(row: outbox.TargetRow) -> Target:
     )
 
 
+def _place(row: queries.AlertRow) -> str:
+    if row.scope_type == "report":
+        return str(row.evidence.get("report_place") or "–")
+    return row.label if row.scope_type == "asset" and row.label else row.scope_name
+
+
 def _facts(alert: queries.AlertRow, step: Step, link: str) -> Facts:
     return Facts(
         alert_id=alert.alert_id,
         step=step,
         severity=Severity(alert.severity),
         scope_type=alert.scope_type,
-        scope_name=alert.scope_name,
+        scope_name=_place(alert) if alert.scope_type == "report" else alert.scope_name,
         since=alert.since,
         active=alert.active,
         municipality=alert.municipality_title,

@@ -1,5 +1,6 @@
 """The routes of a work order's photos, for programs and for the page, and of whom it can be given to."""
 
+import re
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,8 +13,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api import acting, parameters
 from api.acting import who
-from api.alert_pages import PHOTOS_MAX
-from api.alerts import AlertId
+from api.alert_pages import PHOTOS_MAX, Refused, again, done
+from api.alerts import AlertId, Desk
 from api.language import choose
 from api.orders.pictures import BYTES_MAX, Picture, PictureError, cleaned
 from api.problems import Problem, responses
@@ -26,6 +27,11 @@ from kraj.alerts import AlertState, Step
 from kraj.store import alerts, photos, queries
 
 FORM_BYTES_MAX = BYTES_MAX + 16 * 1024
+DRAINED_BYTES_MAX = 128 * 1024 * 1024
+"""What a browser sends beyond that is read and thrown away."""
+HEAD_BYTES = 64 * 1024
+CAPTION = re.compile(rb'name="caption"\r\n(?:[^\r\n]+\r\n)*\r\n(.*?)\r\n--', re.DOTALL)
+"""Before the photo stands what was written to it."""
 PhotoId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The photo's number.", examples=[7])]
 PHOTO: dict[str, Any] = {
     "photo_id": 7,
@@ -98,13 +104,14 @@ def routes(service: Service) -> APIRouter:
     @router.post(
         path,
         status_code=201,
-        responses=responses(400, 403, 404, 409, 413, 422) | parameters.example(PHOTO, 201),
+        responses=responses(400, 403, 404, 409, 413, 415, 422) | parameters.example(PHOTO, 201),
         openapi_extra=accepted | exchange.headers(once_only=True),
         response_model=Photo,
     )
     async def add(alert_id: AlertId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Keep a photo: JPEG, PNG or WebP of at most 5 MB. Where and when it was taken is removed."""
         raw = await acting.bounded(request, BYTES_MAX)
+        acting.same_person(request)
         picture, note = _cleaned(raw), _note(service, request)
 
         async def doing(connection: Connection) -> Answer:
@@ -139,17 +146,25 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def pages(site: Site) -> APIRouter:
+def pages(site: Site, desk: Desk) -> APIRouter:
     """What the work order's forms use."""
     router = APIRouter(prefix="/alerts/{alert_id}/photos")
     service = site.service
 
     @router.post("")
     async def add(alert_id: AlertId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        picture = _cleaned(await _uploaded(request))
-        async with service.database.connection(write=True) as connection:
-            await keep(connection, alert_id, picture, _note(service, request), service.clock())
-        return RedirectResponse(f"/alerts/{alert_id}?said=photo#said", 303)
+        caption = ""
+        try:
+            raw, caption = await _uploaded(request)
+            picture = _cleaned(raw)
+            note = " ".join(part for part in (_note(service, request), caption[: acting.NOTE_CHARS_MAX // 2]) if part)
+            async with service.database.connection(write=True) as connection:
+                await keep(connection, alert_id, picture, note, service.clock())
+        except Refused as refused:
+            return await again(site, desk, request, alert_id, refused)
+        except Problem as problem:
+            return await again(site, desk, request, alert_id, Refused(problem, {"caption": caption}))
+        return done(alert_id, "photo")
 
     @router.get("/{photo_id}")
     async def photo(alert_id: AlertId, photo_id: PhotoId) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -168,7 +183,7 @@ def _cleaned(raw: bytes) -> Picture:
     try:
         return cleaned(raw)
     except PictureError as error:
-        raise Problem("photo", 400, detail=str(error)) from error
+        raise Problem("photo", 415, detail=str(error)) from error
 
 
 async def keep(connection: Connection, alert_id: int, picture: Picture, note: str, at: datetime) -> int:
@@ -207,9 +222,21 @@ def _note(service: Service, request: Request) -> str:
     return service.texts[choose(request)]("orders.photo_note")
 
 
-async def _uploaded(request: Request) -> bytes:
-    """The file of a form, read with a bound."""
-    raw = await acting.bounded(request, FORM_BYTES_MAX)
+async def _uploaded(request: Request) -> tuple[bytes, str]:
+    """The file of a form and what is written to it, read with a bound; raises ``Refused`` with what was written."""
+    raw, size = await _drained(request)
+    if size > FORM_BYTES_MAX:
+        found = CAPTION.search(raw[:HEAD_BYTES])
+        caption = "" if found is None else found[1].decode("utf-8", "replace").replace("\0", "").strip()
+        raise Refused(Problem("photo_large", 413, most=BYTES_MAX // 1024 // 1024), {"caption": caption})
+    content, caption = await _parts(request, raw)
+    if content is None:
+        raise Refused(Problem("photo", 400, detail="–"), {"caption": caption})
+    return content, caption
+
+
+async def _parts(request: Request, raw: bytes) -> tuple[bytes | None, str]:
+    """The photo and the caption, as far as they are complete."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield raw
@@ -217,14 +244,27 @@ async def _uploaded(request: Request) -> bytes:
     try:
         form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=3).parse()
     except (MultiPartException, KeyError) as error:
-        raise Problem("photo", 400, detail="multipart/form-data") from error
+        raise Refused(Problem("photo", 415, detail="multipart/form-data"), {}) from error
     try:
-        file = form.get("photo")
-        if not isinstance(file, UploadFile):
-            raise Problem("photo", 400, detail="–")
-        return await file.read()
+        file, caption = form.get("photo"), form.get("caption")
+        written = caption.replace("\0", "").strip() if isinstance(caption, str) else ""
+        return await file.read() if isinstance(file, UploadFile) else None, written
     finally:
         await form.close()
+
+
+async def _drained(request: Request) -> tuple[bytes, int]:
+    """The body and its size; of one that is too large the beginning, but read to its end: a browser shows what was
+    wrong only once it has sent everything."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= FORM_BYTES_MAX:
+            parts.append(part)
+        elif size > DRAINED_BYTES_MAX:
+            break
+    return b"".join(parts), size
 
 
 async def _listed(connection: Connection, alert_id: int) -> list[Photo]:

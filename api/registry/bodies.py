@@ -38,9 +38,25 @@ class MunicipalityBody(Strict):
 
 
 class MunicipalityChange(Strict):
-    """What may change of a municipality."""
+    """What may change of a municipality; at least one of the two."""
 
-    title: Title
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [one]} for one in ("title", "published")],
+            "properties": dict.fromkeys(("title", "published"), written.GIVEN),
+        }
+    )
+
+    title: Title | None = Field(None, description="For people; the region alone renames.")
+    published: bool | None = Field(
+        None, description="Whether anybody may see its public pages and open data; who manages its people decides."
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if any(getattr(self, name) is None for name in self.model_fields_set) or not self.model_fields_set:
+            raise ValueError("nothing to change")
+        return self
 
 
 class Place(Strict):

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field, WithJsonSchema
 
-from api import cursors, examples, parameters, schemas
+from api import cursors, examples, parameters, rest, schemas
 from api.problems import Problem, responses
 from api.registry import bodies, exchange, finding, shown, work
 from api.registry.exchange import Answer, Connection
@@ -58,10 +58,7 @@ def _add_reading(router: APIRouter, service: Service) -> None:
             rows = await queries.groups(
                 connection, municipality=asked.municipality, kind=asked.kind, after=after, limit=asked.limit + 1
             )
-        items = [shown.Group.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("groups", items[-1].group_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return shown.GroupPage(items=items, next_cursor=following)
+        return rest.paged(shown.GroupPage, rows, asked.limit, "groups", "group_id", request, response)
 
     @router.get("/topology", responses=responses(400) | parameters.example(shown.CONNECTED))
     async def topology(  # pyright: ignore[reportUnusedFunction]
@@ -114,10 +111,7 @@ def _add_members(router: APIRouter, service: Service) -> None:
                 raise Problem("group", 404, name=group_id)
             which = queries.AssetFilter(group_id=group_id)
             rows = await queries.assets(connection, which, after=after, limit=asked.limit + 1)
-        items = [schemas.Asset.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode(scope, items[-1].asset_id) if len(rows) > asked.limit else None
-        link(request, response, following)
-        return schemas.AssetPage(items=items, next_cursor=following)
+        return rest.paged(schemas.AssetPage, rows, asked.limit, scope, "asset_id", request, response)
 
     @router.post(
         "/groups/{group_id}/assets",

@@ -32,7 +32,9 @@ def _add_reading(router: APIRouter, service: Service) -> None:
         after = cursors.text(asked.cursor, "municipalities")
         async with service.database.connection() as connection:
             rows = await registering.municipalities(connection, after=after, limit=asked.limit + 1)
-        items = [shown.Municipality(name=name, title=title) for name, title in rows[: asked.limit]]
+        items = [
+            shown.Municipality(name=name, title=title, published=open_) for name, title, open_ in rows[: asked.limit]
+        ]
         following = cursors.encode("municipalities", items[-1].name) if len(rows) > asked.limit else None
         link(request, response, following)
         return shown.MunicipalityPage(items=items, next_cursor=following)
@@ -43,7 +45,7 @@ def _add_reading(router: APIRouter, service: Service) -> None:
         async with service.database.connection() as connection:
             found = await finding.any_municipality(connection, name)
         response.headers["etag"] = exchange.etag(found.version)
-        return shown.Municipality(name=found.name, title=found.title)
+        return shown.Municipality(name=found.name, title=found.title, published=found.published)
 
 
 def _add_writing(router: APIRouter, service: Service) -> None:
@@ -71,14 +73,11 @@ def _add_writing(router: APIRouter, service: Service) -> None:
         response_model=shown.Municipality,
     )
     async def change(request: Request, name: Name) -> Response:  # pyright: ignore[reportUnusedFunction]
-        """Another title; the region only."""
+        """Another title, by the region; and whether anybody may see its public pages, by who manages its people."""
         body, _ = await exchange.body_of(request, bodies.MunicipalityChange)
 
         async def doing(connection: Connection) -> Answer:
-            found = await finding.governed(connection, name)
-            version = exchange.expected(request, found.version)
-            if not await registering.rename_municipality(connection, name, body.title, version):
-                raise exchange.changed()
+            await _change(request, connection, name, body)
             return await _answer(connection, name, 200)
 
         return await exchange.changing(service, doing)
@@ -100,9 +99,22 @@ def _add_writing(router: APIRouter, service: Service) -> None:
         return await exchange.changing(service, doing)
 
 
+async def _change(request: Request, connection: Connection, name: str, body: bodies.MunicipalityChange) -> None:
+    found = await (finding.governed if body.title is not None else finding.any_municipality)(connection, name)
+    if body.published is not None:
+        await work.may_publish(connection, name)
+    version = exchange.expected(request, found.version)
+    if body.title is not None:
+        if not await registering.rename_municipality(connection, name, body.title, version):
+            raise exchange.changed()
+        version += 1
+    if body.published is not None:
+        await work.publish(connection, name, published=body.published, version=version)
+
+
 async def _answer(connection: Connection, name: str, status: int) -> Answer:
     found = await registering.municipality(connection, name)
     if found is None:
         raise Problem("municipality", 404, name=name)
     headers = {"etag": exchange.etag(found.version), "location": f"/v1/municipalities/{name}"}
-    return Answer({"name": found.name, "title": found.title}, status, headers)
+    return Answer({"name": found.name, "title": found.title, "published": found.published}, status, headers)

@@ -3,14 +3,17 @@
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from markupsafe import Markup
 from pydantic import ValidationError
 
 from api import acting, cursors, parameters, principal
 from api.alert_pages import counted
+from api.desk import labels
 from api.problems import Problem
 from api.registry import bodies, exchange, finding, forms, unregistered, work
 from api.registry.exchange import Answer, Connection
@@ -22,19 +25,21 @@ from kraj.attributes import ATTRIBUTES
 from kraj.devices import DeviceState
 from kraj.groups import CONNECTING
 from kraj.kinds import KINDS
-from kraj.store import grouping, queries
+from kraj.store import grouping, placing, queries
 
 FIELDS_MAX = 100
 ROWS = 100
 HITS = 30
+PLACES_MAX = 2000
+"""Of known assets on the map of the form; more is a grey cloud."""
 SAID = frozenset({"added", "changed", "retired", "replaced", "suspended", "resumed", "decommissioned", "claimed"})
 
 
-def routes(site: Site) -> APIRouter:
-    """Every page of the registry."""
+def routes(site: Site, public_url: str | None = None) -> APIRouter:
+    """Every page of the registry; ``public_url`` is told to devices, where the address of a request is another."""
     router = APIRouter(default_response_class=HTMLResponse, dependencies=[counted(site)])
     _add_assets(router, site)
-    _add_devices(router, site)
+    _add_devices(router, site, public_url)
     _add_unregistered(router, site)
     _add_groups(router, site)
     return router
@@ -79,7 +84,20 @@ def _add_assets(router: APIRouter, site: Site) -> None:
 
         return await _done(site, given, request, raw, doing)
 
+    @router.get("/registry/places")
+    async def places(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse(await _places(site, request.query_params.get("municipality", "")))
+
     _add_changes(router, site)
+
+
+async def _places(site: Site, town: str) -> dict[str, Any]:
+    """What a map of a municipality shows beside the place to be chosen: known assets; else where others' towns lie."""
+    async with site.service.database.connection() as connection:
+        rows = await placing.placed(connection, town, PLACES_MAX)
+        around = [] if rows else await placing.middles(connection)
+    assets = [[row.label, row.kind, row.latitude, row.longitude] for row in rows]
+    return {"assets": assets, "towns": [list(row) for row in around]}
 
 
 def _add_changes(router: APIRouter, site: Site) -> None:
@@ -115,7 +133,7 @@ def _add_changes(router: APIRouter, site: Site) -> None:
         return await _done(site, given, request, raw, doing)
 
 
-def _add_devices(router: APIRouter, site: Site) -> None:
+def _add_devices(router: APIRouter, site: Site, public_url: str | None) -> None:
     @router.get("/devices/{name}")
     async def device(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         return await _device_page(site, request, name)
@@ -147,7 +165,8 @@ def _add_devices(router: APIRouter, site: Site) -> None:
         """The code stands on the answer itself: it is shown once and in no address."""
         async with site.service.database.connection(write=True) as connection:
             code, expires_at = await work.provision(connection, name, site.service.clock())
-        return await _device_page(site, request, name, code=code, expires_at=expires_at)
+        drawn = labels.picture(labels.enrolment_uri(public_url or str(request.base_url), name, code))
+        return await _device_page(site, request, name, code=code, expires_at=expires_at, picture=drawn)
 
 
 def _add_unregistered(router: APIRouter, site: Site) -> None:
@@ -271,7 +290,13 @@ async def _form_page(site: Site, request: Request, asset_id: int | None) -> Resp
 
 
 async def _device_page(
-    site: Site, request: Request, name: str, *, code: str | None = None, expires_at: datetime | None = None
+    site: Site,
+    request: Request,
+    name: str,
+    *,
+    code: str | None = None,
+    expires_at: datetime | None = None,
+    picture: Markup | None = None,
 ) -> Response:
     async with site.service.database.connection() as connection:
         row = await work.seen_device(connection, name)
@@ -290,6 +315,7 @@ async def _device_page(
         key=str(uuid.uuid4()),
         code=code,
         expires_at=expires_at,
+        picture=picture,
     )
 
 

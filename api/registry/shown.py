@@ -14,6 +14,7 @@ class Municipality(BaseModel):
 
     name: str
     title: str
+    published: bool = Field(description="Whether anybody may see its public pages and open data.")
 
 
 class MunicipalityPage(Paged):
@@ -137,7 +138,7 @@ class UnregisteredPage(Paged):
 
 Example = dict[str, Any]
 
-MUNICIPALITY = {"name": "dolni-lhota", "title": "Dolní Lhota"}
+MUNICIPALITY = {"name": "dolni-lhota", "title": "Dolní Lhota", "published": True}
 MUNICIPALITIES = {"items": [MUNICIPALITY], "next_cursor": None}
 GROUP = {"group_id": 4, "municipality": "dolni-lhota", "name": "Zámecký park", "kind": "list", "assets": 12}
 GROUPS = {"items": [GROUP], "next_cursor": None}

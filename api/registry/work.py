@@ -13,7 +13,7 @@ from api.registry import bodies, finding
 from api.registry.exchange import changed, who
 from kraj import devices, enrolment
 from kraj.devices import DeviceState, DeviceStep
-from kraj.store import grouping, identity, queries, registering, unregistered
+from kraj.store import grouping, identity, public, queries, registering, unregistered
 from kraj.store.registering import DeviceNow, Install, NewAsset
 
 
@@ -25,6 +25,19 @@ async def found_municipality(connection: Connection, body: bodies.MunicipalityBo
         await registering.add_municipality(connection, body.name, body.title)
     except psycopg.errors.UniqueViolation as error:
         raise Problem("taken", 409, name=body.name) from error
+
+
+async def may_publish(connection: Connection, name: str) -> None:
+    """Refuse who does not manage the people of the municipality: its data are its own."""
+    if name not in {row[0] for row in await public.managed(connection)}:
+        raise Problem("right", 403, name=name)
+
+
+async def publish(connection: Connection, name: str, *, published: bool, version: int) -> None:
+    """Show what is public of a municipality to anybody, or do not."""
+    await may_publish(connection, name)
+    if await public.publish(connection, name, published=published, version=version) is None:
+        raise changed()
 
 
 async def drop_municipality(connection: Connection, name: str, version: int) -> None:

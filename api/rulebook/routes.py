@@ -63,10 +63,7 @@ def _add_windows(router: APIRouter, service: Service) -> None:
                 after=after,
                 limit=asked.limit + 1,
             )
-        items = [bodies.Window.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("windows", items[-1].maintenance_window_id) if len(rows) > asked.limit else None
-        rest.link(request, response, following)
-        return bodies.WindowPage(items=items, next_cursor=following)
+        return rest.paged(bodies.WindowPage, rows, asked.limit, "windows", "maintenance_window_id", request, response)
 
     @router.get(one, responses=responses(404) | parameters.example(examples.WINDOW))
     async def window(window_id: Number, response: Response) -> bodies.Window:  # pyright: ignore[reportUnusedFunction]
@@ -140,10 +137,7 @@ def _add_overrides(router: APIRouter, service: Service) -> None:
             rows = await rulebook.overrides(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        items = [bodies.Override.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("overrides", items[-1].rule_override_id) if len(rows) > asked.limit else None
-        rest.link(request, response, following)
-        return bodies.OverridePage(items=items, next_cursor=following)
+        return rest.paged(bodies.OverridePage, rows, asked.limit, "overrides", "rule_override_id", request, response)
 
     @router.get(one, responses=responses(404) | parameters.example(examples.OVERRIDE))
     async def override(  # pyright: ignore[reportUnusedFunction]
@@ -185,7 +179,7 @@ def _add_overrides(router: APIRouter, service: Service) -> None:
 async def _override(connection: Connection, number: int) -> bodies.Override:
     row = await rulebook.override(connection, number)
     if row is None:
-        raise Problem("number", 404, name=number)
+        raise Problem("override", 404, name=number)
     return bodies.Override.model_validate(row, from_attributes=True)
 
 
@@ -202,10 +196,7 @@ def _add_own(router: APIRouter, service: Service) -> None:
             rows = await rulebook.custom_rules(
                 connection, municipality=asked.municipality or None, after=after, limit=asked.limit + 1
             )
-        items = [bodies.CustomRule.model_validate(row, from_attributes=True) for row in rows[: asked.limit]]
-        following = cursors.encode("custom", items[-1].custom_rule_id) if len(rows) > asked.limit else None
-        rest.link(request, response, following)
-        return bodies.CustomRulePage(items=items, next_cursor=following)
+        return rest.paged(bodies.CustomRulePage, rows, asked.limit, "custom", "custom_rule_id", request, response)
 
     @router.get(one, responses=responses(404) | parameters.example(examples.CUSTOM_RULE))
     async def custom_rule(  # pyright: ignore[reportUnusedFunction]

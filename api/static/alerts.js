@@ -51,6 +51,8 @@ function start(root) {
     for (const part of ["[data-summary]", "[data-causes-count]"]) {
       copy(document.querySelector(part), fresh.querySelector(part));
     }
+    const marks = document.querySelector("[data-map-marks]");
+    if (marks && !marks.contains(document.activeElement)) draw(marks, fresh.querySelector("[data-map-marks]"));
     const list = root.querySelector("[data-causes]");
     const known = new Map([...list.children].map((item) => [item.dataset.alert, item]));
     let next = list.firstElementChild;
@@ -74,6 +76,19 @@ function start(root) {
     const emptyNow = fresh.querySelector("[data-empty]");
     if (empty && !emptyNow) empty.remove();
     if (!empty && emptyNow) list.before(document.adoptNode(emptyNow));
+  }
+
+  // The Tab key stops at one mark: at the one that it stopped at before, if it is still there.
+  function draw(to, from) {
+    if (!from || to.dataset.drawn === from.innerHTML) return;
+    const first = to.dataset.drawn === undefined;
+    to.dataset.drawn = from.innerHTML;
+    if (first) return;
+    const stop = to.querySelector("a[tabindex='0']")?.dataset.mark;
+    to.replaceChildren(...[...from.childNodes].map((node) => document.importNode(node, true)));
+    const marks = [...to.querySelectorAll("a")];
+    const kept = marks.find((mark) => mark.dataset.mark === stop) ?? marks[0];
+    for (const mark of marks) mark.setAttribute("tabindex", mark === kept ? "0" : "-1");
   }
 
   function update(old, item) {

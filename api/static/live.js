@@ -39,7 +39,7 @@ function start(root) {
 
   async function refresh() {
     try {
-      const [latest, totals] = await Promise.all([ask(root.dataset.latest), root.dataset.totals && ask(root.dataset.totals)]);
+      const [latest, totals] = await Promise.all([all(root.dataset.latest), root.dataset.totals && ask(root.dataset.totals)]);
       if (paused) return;
       show(latest);
       if (totals) showTotals(totals);
@@ -52,6 +52,17 @@ function start(root) {
       clearTimeout(timer);
       if (!paused && !document.hidden) timer = setTimeout(refresh, pollMs);
     }
+  }
+
+  // As many as the page shows, be it in several answers.
+  async function all(url) {
+    const latest = await ask(url);
+    while (latest.next_cursor && latest.items.length < Number(root.dataset.count)) {
+      const next = await ask(`${url}${url.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(latest.next_cursor)}`);
+      latest.items.push(...next.items);
+      latest.next_cursor = next.next_cursor;
+    }
+    return latest;
   }
 
   async function ask(url) {
@@ -94,7 +105,6 @@ function start(root) {
   function showFleet(latest) {
     const at = Date.parse(latest.at);
     const rows = new Map([...root.querySelectorAll("[data-asset]")].map((row) => [row.dataset.asset, row]));
-    const markers = new Map([...root.querySelectorAll("[data-marker]")].map((marker) => [marker.dataset.marker, marker]));
     const towns = new Map();
     const counts = { reporting: 0, unusual: 0, silent: 0, offline: 0, never: 0 };
     let known = 0;
@@ -114,12 +124,9 @@ function start(root) {
           put(row.querySelector("[data-part=unit]"), item.headline.unit);
         }
       }
-      const marker = markers.get(String(item.asset_id));
-      if (marker) {
-        condition(marker, item.condition);
-        name(marker, `${marker.dataset.label}, ${texts[`condition.${item.condition}`]}`);
-      }
     }
+    const conditions = new Map(latest.items.map((item) => [item.asset_id, item.condition]));
+    root.querySelector("[data-marks]")?.dispatchEvent(new CustomEvent("latest", { detail: conditions }));
     for (const cluster of root.querySelectorAll("[data-cluster]")) {
       const town = towns.get(cluster.dataset.cluster);
       if (!town) continue;

@@ -34,15 +34,17 @@ function start(root, frame, drawing) {
     farther.setAttribute("aria-disabled", String(zoom === 1));
   }
 
-  // One stop for the Tab key; arrows walk from mark to mark.
-  const marks = [...drawing.querySelectorAll("a")];
+  // One stop for the Tab key; arrows walk from mark to mark. Marks without links of their own have marks.js for that.
+  if (drawing.querySelector("[data-marks]")) return;
+  // Asked for each time: a page that keeps itself fresh draws them anew.
+  const all = () => [...drawing.querySelectorAll("a")];
   const place = (mark) => {
     const box = mark.querySelector("g").getCTM();
     return [box.e, box.f];
   };
   const ahead = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
-  const rove = (mark) => marks.forEach((other) => other.setAttribute("tabindex", other === mark ? "0" : "-1"));
-  if (marks.length) rove(marks[0]);
+  const rove = (mark) => all().forEach((other) => other.setAttribute("tabindex", other === mark ? "0" : "-1"));
+  if (all().length) rove(all()[0]);
   // On the window: Chromium puts a drawing that listens to the focus itself into the Tab order.
   frame.addEventListener("focusin", (event) => event.target.closest("a") && rove(event.target.closest("a")));
   frame.addEventListener("keydown", (event) => {
@@ -52,7 +54,7 @@ function start(root, frame, drawing) {
     const [x, y] = place(from);
     let best = null;
     let least = Infinity;
-    for (const mark of marks) {
+    for (const mark of all()) {
       const [a, b] = place(mark);
       const along = (a - x) * direction[0] + (b - y) * direction[1];
       const aside = Math.abs((a - x) * direction[1]) + Math.abs((b - y) * direction[0]);

@@ -57,6 +57,7 @@ _TARGET = """
     FROM notification_target t LEFT JOIN municipality m USING (municipality_id)
     LEFT JOIN LATERAL (SELECT * FROM target_test x WHERE x.target_id = t.target_id
                        ORDER BY x.target_test_id DESC LIMIT 1) AS last ON true
+    WHERE t.person_id IS NULL
 """
 _TURN = """
     SELECT c.on_call_id, m.name AS municipality, m.title AS municipality_title, c.target_id, t.name AS target, c.place,
@@ -73,7 +74,7 @@ async def targets(
     return await _rows(
         connection,
         ContactRow,
-        f"{_TARGET} WHERE (%(town)s::text IS NULL OR m.name = %(town)s) AND t.target_id > %(after)s"
+        f"{_TARGET} AND (%(town)s::text IS NULL OR m.name = %(town)s) AND t.target_id > %(after)s"
         " ORDER BY t.target_id LIMIT %(limit)s",
         {"town": municipality, "after": after, "limit": limit},
     )
@@ -81,7 +82,7 @@ async def targets(
 
 async def target(connection: Connection, number: int) -> ContactRow | None:
     """One target."""
-    found = await _rows(connection, ContactRow, f"{_TARGET} WHERE t.target_id = %(n)s", {"n": number})
+    found = await _rows(connection, ContactRow, f"{_TARGET} AND t.target_id = %(n)s", {"n": number})
     return found[0] if found else None
 
 

@@ -19,6 +19,8 @@ WIRE: Final = {
 }
 ARRAY_HEADER: Final = 20
 """Dimensions, flags, type, length and lower bound."""
+DIMENSION: Final = 8
+"""Length and lower bound of one more."""
 
 
 def encode(columns: Sequence[tuple[str, Ints | Floats]]) -> bytes:
@@ -64,11 +66,12 @@ def never_null(name: str, sql: str) -> tuple[str, str]:
 _NONE: Final = {"integer": -(2**31), "smallint": -(2**15)}
 
 
-def elements(raw: bytes | None, sql: str) -> Any:
+def elements(raw: bytes | None, sql: str, columns: int = 1) -> Any:
     """A binary array without NULLs as one of numpy: times as Unix milliseconds, else numbers, NaN where a column's own
-    word for nothing stands; shape ``(n,)``, empty for None."""
-    stored = np.frombuffer(raw or bytes(ARRAY_HEADER), [("length", ">i4"), ("value", WIRE[sql])], offset=ARRAY_HEADER)
-    value = stored["value"]
+    word for nothing stands; shape ``(n,)``, or ``(n, columns)`` of an array of rows; empty for None."""
+    header = ARRAY_HEADER + (DIMENSION if columns > 1 else 0)
+    stored = np.frombuffer(raw or bytes(header), [("length", ">i4"), ("value", WIRE[sql])], offset=header)
+    value = stored["value"] if columns == 1 else stored["value"].reshape(-1, columns)
     if sql == "timestamptz":
         return value.astype(np.int64) // 1000 + EPOCH_2000_MS
     if value.dtype.kind == "f":

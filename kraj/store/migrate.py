@@ -12,7 +12,7 @@ import psycopg
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.kinds import KINDS
 from kraj.metrics import Kind
-from kraj.store import kpi_views, rollup_schema, schema
+from kraj.store import kpi_views, open_views, public_quarters, public_views, rollup_schema, schema
 
 LOCK_ID = 0x6B72616A
 """Advisory lock of migrations: two of them never run at once."""
@@ -64,6 +64,9 @@ def migrate(
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_s * 1000:.0f}ms"])
             done = _apply(connection) + _derive(connection, kinds)
             kpi_views.make(connection)
+            public_views.make(connection)
+            public_quarters.make(connection)
+            open_views.make(connection)
             connection.execute("SELECT grant_grafana()")  # of views that were made anew
             return done
     except psycopg.errors.LockNotAvailable as error:

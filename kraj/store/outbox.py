@@ -33,6 +33,7 @@ class Waiting:
     step: str
     at: datetime
     municipality_id: int | None
+    asset_id: int | None
     severity: str
     state: str
     active: bool
@@ -57,6 +58,8 @@ class TargetRow:
     enabled: bool = True
     exports: bool = False
     """An Alertmanager: it is posted what is open, and no messages."""
+    person_id: int | None = None
+    """Whose own browser it is; it hears of alerts that its person may work on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,8 @@ async def waiting(connection: Connection) -> list[Waiting]:
     async with connection.cursor(row_factory=class_row(Waiting)) as cursor:
         await cursor.execute(
             """
-            SELECT o.outbox_id, o.alert_id, o.step, o.at, a.municipality_id, a.severity, a.state, a.active, a.notify,
+            SELECT o.outbox_id, o.alert_id, o.step, o.at, a.municipality_id, a.asset_id, a.severity, a.state, a.active,
+                   a.notify,
                    (SELECT count(*) FROM outbox e WHERE e.alert_id = o.alert_id AND e.step = 'escalated'
                     AND e.at <= o.at AND e.at >= (SELECT max(t.at) FROM outbox t WHERE t.alert_id = o.alert_id
                                                   AND t.step <> 'escalated' AND t.at <= o.at)) AS escalations,
@@ -152,7 +156,8 @@ async def targets(connection: Connection) -> list[TargetRow]:
     async with connection.cursor(row_factory=class_row(TargetRow)) as cursor:
         await cursor.execute(
             "SELECT target_id, municipality_id, name, severity_min, quiet_from, quiet_to, digest_at, language, enabled,"
-            " url ~ '^alertmanagers?://' AS exports FROM notification_target ORDER BY municipality_id NULLS FIRST, name"
+            " url ~ '^alertmanagers?://' AS exports, person_id FROM notification_target"
+            " ORDER BY municipality_id NULLS FIRST, name"
         )
         return await cursor.fetchall()
 

@@ -24,6 +24,7 @@ class MunicipalityNow:
     municipality_id: int
     name: str
     title: str
+    published: bool
     version: int
     writable: bool
     governed: bool
@@ -89,7 +90,7 @@ async def municipality(connection: Connection, name: str) -> MunicipalityNow | N
     """One municipality by name."""
     async with connection.cursor(row_factory=class_row(MunicipalityNow)) as cursor:
         await cursor.execute(
-            "SELECT municipality_id, name, title, version,"
+            "SELECT municipality_id, name, title, published, version,"
             " municipality_id = ANY ((SELECT kraj_municipalities('register'))::integer[]) AS writable,"
             " kraj_region('register') AS governed FROM municipality WHERE name = %s",
             [name],
@@ -128,10 +129,10 @@ async def lock_devices(connection: Connection, names: Sequence[str]) -> None:
     await connection.execute("SELECT 1 FROM device WHERE name = ANY (%s) ORDER BY device_id FOR UPDATE", [list(names)])
 
 
-async def municipalities(connection: Connection, *, after: str, limit: int) -> list[tuple[str, str]]:
-    """Names and titles, by name, behind ``after``."""
+async def municipalities(connection: Connection, *, after: str, limit: int) -> list[tuple[str, str, bool]]:
+    """Names, titles and whether anybody may see what is public of them, by name, behind ``after``."""
     cursor = await connection.execute(
-        "SELECT name, title FROM municipality WHERE name > %s ORDER BY name LIMIT %s", [after, limit]
+        "SELECT name, title, published FROM municipality WHERE name > %s ORDER BY name LIMIT %s", [after, limit]
     )
     return await cursor.fetchall()
 

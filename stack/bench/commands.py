@@ -95,7 +95,7 @@ def bench_dimming(
 
 @bench.command("queries")
 def bench_queries(
-    readings: Annotated[int, typer.Option(min=1000, help="How many, about; 100,000,000 take 60 GB.")] = 20_000_000,
+    readings: Annotated[int, typer.Option(min=1000, help="How many, about; 100,000,000 take 70 GB.")] = 20_000_000,
     devices: Annotated[int, typer.Option(min=100, help="Devices whose one new hour is rolled up.")] = 10_000,
     times: Annotated[int, typer.Option(min=1, help="How often each panel is asked, after a first time.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
@@ -107,6 +107,35 @@ def bench_queries(
     from stack.bench.queries import run
 
     typer.echo(json.dumps(run(readings, devices, times, unless(as_json)), ensure_ascii=False))
+
+
+@bench.command("rollups")
+def bench_rollups(
+    devices: Annotated[int, typer.Option(min=100, help="Devices whose one new hour is rolled up.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Measure how long readings of one new hour take to be rolled up: into quarter-hours, hours, days and groups.
+
+    Example: kraj bench rollups --devices 1000
+    """
+    from stack.bench.rollups import run
+
+    typer.echo(json.dumps(run(devices, unless(as_json))))
+
+
+@bench.command("pages")
+def bench_pages(
+    devices: Annotated[int, typer.Option(min=100, help="How many lamps the town on the map has.")] = 5000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to ask for public pages.")] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Measure pages in a real browser: bytes, time on a slow telephone, drawing of maps; and public pages a second.
+
+    Example: kraj bench pages --seconds 5
+    """
+    from stack.bench.pages import run
+
+    typer.echo(json.dumps(run(devices, seconds, unless(as_json))))
 
 
 def unless(quiet: bool) -> Callable[[str], None]:

@@ -13,7 +13,6 @@ from tests.acceptance.test_page import (
     browser,
     complaints,
     connection,
-    faultless,
     fleet,
     opened,
     site,
@@ -54,30 +53,6 @@ def trip(fleet: Connection) -> tuple[Region, str, list[str]]:
 
 def fits(page: Page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-@pytest.mark.parametrize("look", [("cs", "light"), ("cs", "dark"), ("en", "light"), ("en", "dark")])
-def test_no_page_of_the_crew_has_an_accessibility_fault(
-    browser: Browser, site: str, fleet: Connection, complaints: list[str], look: tuple[str, Any]
-) -> None:
-    language, scheme = look
-    region, _, labels = trip(fleet)
-    told(region, change(region, labels[1], "day_burner", severity=Severity.MINOR, evidence={"power_w": 40.0}))
-    rows = fleet.execute("SELECT max(alert_id) FROM alert UNION SELECT max(parent_id) FROM alert").fetchall()
-    page = opened(browser, complaints, color_scheme=scheme, viewport={"width": 360, "height": 740}, has_touch=True)
-    orders = [f"/alerts/{row[0]}?said=acknowledged" for row in rows]
-    for path in ("/alerts", "/alerts?severity_min=critical", "/alerts?state=closed", *orders, "/pictures"):
-        page.goto(f"{site}{path}{'&' if '?' in path else '?'}lang={language}")
-        for closed in page.locator("main summary").all():
-            closed.click()
-        assert faultless(page) == [], path
-        assert fits(page), path
-    for target in page.locator("button:visible, select:visible, input:visible, nav a:visible").all():
-        box = target.bounding_box()
-        assert box is not None
-        assert min(box["width"], box["height"]) >= 24
-    assert complaints == []
-    page.close()
 
 
 def test_a_crew_takes_over_a_feeder_and_marks_it_fixed(

@@ -2,14 +2,13 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from kraj import dimming
 from rules.dimming import MIDDLE, desired
-from tests.acceptance.test_page import Connection, browser, complaints, connection, faultless, fleet, opened, site
+from tests.acceptance.test_page import Connection, browser, complaints, connection, fleet, opened, site
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser", "complaints", "connection", "fleet", "site"]
@@ -83,34 +82,6 @@ def lit(fleet: Connection) -> str:
 
 
 PATHS = ("/lighting", "/lighting/orders", "/lighting/orders/1", "/lighting/emergency", "/lighting/programs/1")
-
-
-@pytest.mark.parametrize("look", [(language, scheme) for language in ("cs", "en") for scheme in ("light", "dark")])
-def test_no_page_of_light_has_an_accessibility_fault(
-    browser: Browser, site: str, lit: str, complaints: list[str], look: tuple[str, Any]
-) -> None:
-    language, scheme = look
-    page = opened(browser, complaints, color_scheme=scheme)
-    for path in (*PATHS, lit, f"{lit}?evening=2026-10-24", f"{lit}/ledger", "/lighting/programs/new"):
-        page.goto(f"{site}{path}{'&' if '?' in path else '?'}lang={language}")
-        for closed in page.locator("main summary").all():
-            closed.click()
-        assert faultless(page) == [], path
-    assert complaints == []
-    page.close()
-
-
-@pytest.mark.parametrize("width", [360, 1200])
-def test_no_page_of_light_is_wider_than_the_screen(
-    browser: Browser, site: str, lit: str, complaints: list[str], width: int
-) -> None:
-    page = opened(browser, complaints, viewport={"width": width, "height": 800})
-    for path in (*PATHS, lit, f"{lit}/ledger", "/lighting/programs/new"):
-        page.goto(f"{site}{path}")
-        for closed in page.locator("main summary").all():
-            closed.click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-    page.close()
 
 
 def test_a_manager_writes_a_program_without_scripts_and_gives_it_to_a_street(

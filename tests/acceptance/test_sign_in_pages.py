@@ -3,19 +3,16 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 from pyotp.totp import TOTP
 
-from api.door.keeper import COOKIE
 from stack import people
 from stack.database import OWNER
 from tests.acceptance.keys import enter
-from tests.acceptance.test_page import Connection, browser, complaints, connection, faultless, fleet, site
-from tests.api.signing import SIGNED, person
+from tests.acceptance.test_page import Connection, browser, complaints, connection, fleet, site
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser", "complaints", "connection", "fleet", "site"]
@@ -32,32 +29,6 @@ def invitation(database_role_url: Callable[[str], str], name: str, role: str) ->
         assert person_id is not None
         code = founding.make_code(connection, "invitation", person_id, datetime.now(UTC), people.INVITATION_LASTS)
     return f"/links/{code}"
-
-
-@pytest.mark.parametrize("look", [("cs", "light"), ("cs", "dark"), ("en", "light"), ("en", "dark")])
-def test_no_page_of_sign_in_and_people_has_an_accessibility_fault(
-    browser: Browser, site: str, fleet: Connection, database_role_url: Callable[[str], str], look: tuple[str, Any]
-) -> None:
-    language, scheme = look
-    link = invitation(database_role_url, "nova@kraj.example", "region_admin")
-    outside = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
-    for path in ("/sign-in", "/forgotten", link, "/links/none"):
-        outside.goto(f"{site}{path}?lang={language}")
-        assert faultless(outside) == [], path
-        assert outside.evaluate("document.documentElement.scrollWidth") <= 390, path
-    outside.close()
-    other = person(fleet, "petr@kraj.example", "viewer", title="Petr Novák", session=None)
-    half = person(fleet, "half@kraj.example", "region_admin", session="half", second_factor=False)
-    assert half
-    inside = browser.new_page(**SIGNED, color_scheme=scheme)
-    for path in ("/account", "/people", f"/people/{other}"):
-        inside.goto(f"{site}{path}?lang={language}")
-        assert faultless(inside) == [], path
-    inside.context.add_cookies([{"name": COOKIE, "value": "half", "domain": "localhost", "path": "/"}])
-    inside.goto(f"{site}/?lang={language}")
-    expect(inside).to_have_url(re.compile("/second-factor/set-up"))
-    assert faultless(inside) == []
-    inside.close()
 
 
 def test_an_administrator_comes_in_the_first_time_by_keyboard_and_without_scripts(

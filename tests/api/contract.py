@@ -76,6 +76,7 @@ def plant(region: Region, base: str) -> None:
             ("/v1/imports?kind=lamp&municipality=olsinka", FILE, "text/csv"),
             ("/v1/imports?kind=lamp&municipality=zdarna", FILE, "text/csv"),
             ("/v1/imports/1/apply", b"", "application/json"),
+            ("/open311/v2/requests.json", b"service_code=dark_lamp&address_id=2", "application/x-www-form-urlencoded"),
             ("/v1/alerts/1/photos", jpeg(exif(6)), "image/jpeg"),
         ):
             answer = client.post(path, content=content, headers={"content-type": media})

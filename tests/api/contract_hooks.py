@@ -5,6 +5,8 @@ from typing import Any
 
 import schemathesis
 
+from kraj.meters import check_digit
+
 NOW = datetime.fromisoformat("2026-11-21T06:15:00+00:00")
 """As in tests/api/conftest.py."""
 YEARS = frozenset(map(str, range(1970, 3000)))
@@ -38,6 +40,8 @@ def _sensible_body(body: dict[str, Any]) -> None:
         body |= {"scope_type": "municipality", "scope_name": ""}
     if body.get("role") == "region_admin":
         body["municipality"] = None
+    if isinstance(body.get("ean"), str):
+        body["ean"] = body["ean"][:17] + check_digit(body["ean"][:17])
     if "metadata" in body:
         body["metadata"] = {"x_note": "1"}  # its keys are those of the kind
     if "until" in body:

@@ -149,6 +149,7 @@ def test_a_stale_etag_changes_nothing_anywhere(asker: httpx.Client, region: Regi
         "/v1/mappings/olsinka/lamp-1": {"document": contract.DOCUMENT},
         "/v1/dimming/programs/1": {"name": "Jiné"},
         "/v1/lighting/segments/3": {"reason": "Jiné"},
+        "/v1/service-requests/1": {"status_notes": "Jiné"},
         "/v1/lighting/desired/lamp-1": {"interval_s": 600, "reason": "Jiné"},
     }
     with nothing_done(region.connection):

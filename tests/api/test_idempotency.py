@@ -245,3 +245,23 @@ async def test_a_trial_and_a_large_file_are_begun_once(region: Region, client: h
     assert [one.status_code for one in files] == [202, 202], files[0].text
     assert files[0].headers["location"] == files[1].headers["location"]
     assert rows(region, "job") == 1
+
+
+async def test_a_step_of_an_alert_that_is_sent_again_is_taken_once_and_never_as_another_person(
+    region: Region, client: httpx.AsyncClient
+) -> None:
+    """What waited in a telephone: its answer was lost, or somebody else has signed in meanwhile."""
+    address = f"/v1/alerts/{lamp_out(region)}/steps"
+    me = (await client.get("/v1/me")).json()["person_id"]
+    body = {"step": "commented", "version": 1, "note": "the fuse"}
+    before = rows(region, "alert_event")
+    headers = {"idempotency-key": "s", "kraj-person": str(me + 1)}
+    other = await client.post(address, json=body, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (403, "/problems/other_person")
+    headers["kraj-person"] = str(me)
+    made, again = [await client.post(address, json=body, headers=headers) for _ in range(2)]
+    assert (made.status_code, made.json()["version"]) == (200, 2), made.text
+    assert (again.status_code, again.headers[REPLAYED], again.json()) == (200, "true", made.json())
+    assert rows(region, "alert_event") == before + 1
+    changed = await client.post(address, json=body | {"note": "the cable"}, headers=headers)
+    assert (changed.status_code, changed.json()["type"]) == (422, "/problems/idempotency_other")

@@ -28,3 +28,14 @@ def test_the_queries_bench_asks_every_panel_and_gives_every_figure() -> None:
     assert all(result[name] > 0 for name in measured)
     # What would be measured on nothing would be worth nothing.
     assert result["empty"] < result["panels"] / 10
+
+
+def test_the_rollups_bench_gives_seconds_processor_time_and_rows_of_one_new_hour() -> None:
+    command = [*kraj("bench"), "rollups", "--devices", "100", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout)
+    assert result.keys() == {"devices", "hour_s", "cpu_s", "readings", "rows"}
+    # At night a lamp tells twelve readings an hour, and each device has quarter-hours, an hour and a day.
+    assert (result["devices"], result["readings"] > 900, result["rows"] >= 6 * 100) == (100, True, True)
+    assert result["hour_s"] > 0 < result["cpu_s"]

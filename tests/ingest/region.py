@@ -1,8 +1,9 @@
 """One database, broker and ingest for many tests, each with devices of its own."""
 
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from stack.broker import Broker
 from tests.ingest.rig import Devices, Ingest, query, register_lamps
@@ -15,6 +16,15 @@ class Region:
         self.url, self.broker, self.folder = url, broker, folder
         self.ingest = self.start()
         self.devices = Devices(broker.port)
+
+    @classmethod
+    def lived_in(cls, url: str, folder: Path) -> Iterator[Self]:
+        """The region with its broker, its ingest and its devices, for a fixture."""
+        with Broker(folder / "broker", open=True) as broker:
+            made = cls(url, broker, folder)
+            with made.devices:
+                yield made
+            made.ingest.__exit__(None, None, None)
 
     def start(self) -> Ingest:
         return Ingest(self.url, self.broker.address, self.broker.port, self.folder / "ingest.log").ready()

@@ -194,7 +194,22 @@ def refused(url: str, **settings: str) -> tuple[int, list[str]]:
     return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")]
 
 
-class Devices:
+class OnBroker:
+    """Something whose client runs in a thread of its own until it is left."""
+
+    client: mqtt.Client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Devices(OnBroker):
     """Devices on one connection of a client that we did not write; each keeps what ``ack`` has not named.
 
     This is the oracle: ``kept`` is what devices would send again, ``acknowledged`` is what they have forgotten.
@@ -276,15 +291,6 @@ class Devices:
 
     def await_ack(self, *marks: tuple[str, int, int], seconds: float = DEADLINE_S) -> None:
         wait_until(lambda: self.forgot(*marks), f"acknowledged: {marks[:5]}", seconds)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 class Load:

@@ -135,3 +135,10 @@ def test_counters_count_as_far_as_a_double_is_exact() -> None:
 )
 def test_each_type_has_its_column(type_: Type, sql: str, whole: bool) -> None:
     assert (type_.sql, type_.whole) == (sql, whole)
+
+
+def test_a_sensor_tells_no_more_than_a_tenth_of_its_deadband() -> None:
+    deadbands = {20: 0, 2: 1, 0.1: 2, 0.02: 3, 50_000: -3, 0: 3}
+    assert {band: metric(deadband=band).decimals for band in deadbands} == deadbands
+    assert (metric(name="level_pct", unit=Unit.PERCENT, deadband=0).decimals, metric().decimals) == (1, 3)
+    assert metric(type=Type.COUNTER, deadband=2).decimals == 0

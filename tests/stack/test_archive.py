@@ -244,7 +244,15 @@ def test_rollups_go_by_their_municipalitys_term(region: Region) -> None:
     ]
     assert {table for table in kept if kept[table] != now[table]} == {"rollup_lamp_15m", "rollup_solar_15m"}
     region.ask("UPDATE retention SET day_days = 405 WHERE municipality_id IS NULL")
+    days = "generate_series(%s - interval '409 days', %s, interval '10 days') AS bucket, unnest(ARRAY[1, 2]) AS town"
+    region.ask(f"INSERT INTO asset_day SELECT bucket, 1, town, 86400, 'lamp' FROM {days}", [NOW, NOW])
+    region.ask(f"INSERT INTO stop_day SELECT bucket, 1, town, 0, 0, 0, 0 FROM {days}", [NOW, NOW])
     region.archive()
+    for table in ("asset_day", "stop_day"):
+        left = region.ask(
+            f"SELECT municipality_id, min(bucket) < %s FROM {table} GROUP BY 1 ORDER BY 1", [NOW - timedelta(days=406)]
+        )
+        assert left == [(1, False), (2, True)], "KPIs' days go by the term of days"
     found = region.ask("SELECT municipality_id, min(bucket) < %s FROM rollup_lamp_1d GROUP BY 1 ORDER BY 1", [oldest])
     assert found == [(1, False), (2, True)]
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from kraj import certificates, enrolment
 from stack import authority
 from tests.ingest.rig import query, register_lamps
-from tests.stack.test_cli import kraj
+from tests.stack.commanding import kraj
 
 COMMANDS = ("show", "code", "bundle", "revoke", "issue-server", "rotate", "drop")
 Command = Callable[..., str]

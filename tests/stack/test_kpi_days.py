@@ -108,7 +108,13 @@ def test_a_day_is_made_of_what_came_and_again_of_what_came_late(town: Town) -> N
     )
     town.readings("solar", "R1", sun)
     stop = every(
-        5, lambda at: {"display_content_age_s": 60 if at.hour >= 12 else 900, "usb1_state": 1, "usb2_state": 4}
+        5,
+        lambda at: {
+            "display_content_age_s": 60 if at.hour >= 12 else 900,
+            "usb1_state": 1,
+            "usb2_state": 4,
+            "light_level_pct": 60.0 if at.hour < 2 or at.hour > 10 else 0.0,
+        },
     )
     town.readings("stop", "S1", stop)
 
@@ -137,6 +143,9 @@ def test_a_day_is_made_of_what_came_and_again_of_what_came_late(town: Town) -> N
     assert giving < known <= light
     truth = town.rows("SELECT display_true_s / display_known_s, usb_up_s / usb_known_s FROM stop_day")[0]
     assert truth == (pytest.approx(13 / 25, abs=0.01), pytest.approx(0.5))
+    lit, known_dark, dark = town.rows("SELECT light_lit_s, light_known_s, dark_s FROM stop_day")[0]
+    assert known_dark == dark == pytest.approx(13.7 * 3600, abs=1200)  # without twilight, in 25 hours
+    assert dark - lit == pytest.approx(3.1 * 3600, abs=1200)  # from three in the morning, by CET, to dawn
 
     town.readings("lamp", "L2", every(60, lambda at: {"power_w": 0.0, "level_commanded_pct": 100.0}))
     assert town.settle(LATER + timedelta(minutes=30)) == 0  # not again within the hour
@@ -150,3 +159,18 @@ def test_a_town_that_hears_nothing_is_due_all_the_same(town: Town) -> None:
     assert town.settle(END + timedelta(days=2, hours=4)) == 4
     assert town.rows("SELECT bucket, count(*) FROM asset_day GROUP BY 1 ORDER BY 1")[1] == (END, 4)
     assert town.rows("SELECT sum(covered_h) FROM (SELECT lit_h + outage_h AS covered_h FROM lamp_day) l") == [(0,)]
+
+
+def test_days_of_an_earlier_edition_are_made_anew_a_few_at_a_time_while_their_readings_are_kept(town: Town) -> None:
+    now = END + timedelta(days=6, hours=4)
+    town.readings("stop", "S1", [{"ts": BEGIN + timedelta(days=n), "light_level_pct": 50.0} for n in range(6)])
+    town.settle(now)
+    old = BEGIN - timedelta(days=395)
+    town.connection.execute("UPDATE kpi_day SET edition = 1")
+    town.connection.execute("UPDATE stop_day SET dark_s = NULL, light_lit_s = NULL, light_known_s = NULL")
+    town.connection.execute("INSERT INTO kpi_day VALUES (%s, 1, %s, %s, 1)", [old, old + timedelta(hours=27), old])
+    before = town.rows("SELECT count(*) FROM kpi_day WHERE edition = 1")[0][0]
+    made = [town.settle(now) for _ in range(3)]
+    assert (sum(made), max(made)) == (before - 1, kpi_days.ANEW_AT_ONCE)
+    assert town.rows("SELECT bucket FROM kpi_day WHERE edition = 1") == [(old,)]  # its readings are gone
+    assert town.rows("SELECT count(*) FROM stop_day WHERE dark_s IS NULL") == [(0,)]

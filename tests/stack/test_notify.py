@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.database import EmbeddedPostgres
-from tests.stack.test_cli import kraj
+from tests.stack.commanding import kraj
 
 
 class Hook(BaseHTTPRequestHandler):

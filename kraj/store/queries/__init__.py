@@ -14,6 +14,7 @@ from kraj.store.queries.alerts import (
     AlertRow,
     Bent,
     MuteRow,
+    Spot,
     alert,
     alerts,
     around,
@@ -22,11 +23,14 @@ from kraj.store.queries.alerts import (
     counts,
     earlier,
     events,
+    nearest,
+    spots,
 )
 from kraj.store.queries.feeders import Lost, feeder_voltage, feeders, hourly_wh, lost
 from kraj.store.queries.groups import ConnectedRow, GroupRow, connected, group, groups
 from kraj.store.queries.history import ReadingRow, Span, Stretch, Value, latest, readings, readings_csv, series
 from kraj.store.queries.past import InstalledRow, LabelRow, LifeRow, installed_on, labels, life, served_by
+from kraj.store.queries.places import named, surroundings
 from kraj.store.queries.registry import (
     AssetFilter,
     AssetRow,
@@ -63,6 +67,7 @@ __all__ = [
     "ReadingRow",
     "SlotTotals",
     "Span",
+    "Spot",
     "Stretch",
     "Value",
     "alert",
@@ -92,11 +97,15 @@ __all__ = [
     "lost",
     "missing_columns",
     "municipalities",
+    "named",
+    "nearest",
     "quarantine",
     "quarantine_beyond_quota",
     "readings",
     "readings_csv",
     "series",
     "served_by",
+    "spots",
+    "surroundings",
     "totals",
 ]

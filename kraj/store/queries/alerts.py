@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
 import psycopg
 from psycopg.rows import class_row
 
 from kraj.alerts import Severity
+from kraj.distance import EARTH_M
+from kraj.store.queries.registry import folded, folded_sql, literally
 
 Connection = psycopg.AsyncConnection[Any]
 CHILDREN_MAX = 500
@@ -16,6 +19,10 @@ NEAR_M = 300.0
 """How far a crew walks to do another one while it is there (lighting.md)."""
 AROUND_MAX = 50
 MUTES_MAX = 200
+NOWHERE_MM = 2**62
+"""How far away, in the order of distance, is what has no place."""
+Box = tuple[float, float, float, float]
+"""South, west, north, east in degrees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,8 @@ class AlertFilter:
     """Which alerts: of a municipality (its name), a rule, an asset, at least of a severity.
 
     ``closed`` False gives those that are not closed, True those that are, None all. ``causes`` leaves out those that
-    another alert explains.
+    another alert explains. ``text`` is looked for in label, street, feeder, cabinet and name of the group; ``whose``
+    asks for those of ``me`` (a name as the history has it) and of the principal's teams, or for nobody's.
     """
 
     municipality: str | None = None
@@ -32,6 +40,12 @@ class AlertFilter:
     severity_min: Severity = Severity.INFO
     closed: bool | None = False
     causes: bool = True
+    kind: str | None = None
+    text: str | None = None
+    whose: Literal["mine", "unassigned"] | None = None
+    me: str = ""
+    area: Box | None = None
+    alert_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +87,30 @@ class AlertRow:
     metadata: dict[str, Any] | None
     children: int
     children_active: int
+    spare_part: str | None = None
+    away_mm: int | None = None
+    """From where one asked, where the list is by distance; ``NOWHERE_MM`` without a place."""
+
+    @property
+    def away_m(self) -> float | None:
+        return None if self.away_mm is None or self.away_mm >= NOWHERE_MM else self.away_mm / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """An open cause on a map."""
+
+    alert_id: int
+    rule: str
+    severity: str
+    municipality: str | None
+    scope_type: str
+    scope_name: str
+    kind: str | None
+    label: str | None
+    feeder: str | None
+    latitude: float
+    longitude: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,17 +144,38 @@ class Bent:
     failed: frozenset[str]
 
 
-_SELECT = """
+_COLUMNS = """
     SELECT a.alert_id, a.key, a.rule, a.scope_type, a.scope_name, a.severity, a.state, a.active, a.notify, a.parent_id,
            a.assignee, a.since, a.opened_at, a.changed_at, a.cleared_at, a.fixed_at, a.closed_at, a.evidence, a.cause,
            a.lost_wh, a.times_raised, a.version, m.name AS municipality, m.title AS municipality_title, s.asset_id,
            s.kind, s.label, s.latitude, s.longitude, s.metadata,
            (SELECT count(*) FROM alert c WHERE c.parent_id = a.alert_id) AS children,
-           (SELECT count(*) FROM alert c WHERE c.parent_id = a.alert_id AND c.active) AS children_active
+           (SELECT count(*) FROM alert c WHERE c.parent_id = a.alert_id AND c.active) AS children_active, a.spare_part
+"""
+_FROM = """
     FROM alert a
     LEFT JOIN municipality m ON m.municipality_id = a.municipality_id
     LEFT JOIN asset s ON s.asset_id = a.asset_id
 """
+_SELECT = _COLUMNS + _FROM
+_AWAY_MM = f"""
+    CASE WHEN s.latitude IS NULL OR s.longitude IS NULL THEN {NOWHERE_MM} ELSE
+    round(2000 * {EARTH_M} * asin(least(1, sqrt(sin(radians(s.latitude - %(near_lat)s) / 2) ^ 2
+        + cos(radians(%(near_lat)s)) * cos(radians(s.latitude)) * sin(radians(s.longitude - %(near_lon)s) / 2) ^ 2)
+    )))::bigint END
+"""
+_SPOT = """
+    SELECT a.alert_id, a.rule, a.severity, m.name AS municipality, a.scope_type, a.scope_name, s.kind, s.label,
+           coalesce(s.metadata->>'feeder', s.metadata->>'cabinet') AS feeder, s.latitude, s.longitude
+"""
+# Whoever took an alert over has it until it is given to somebody.
+_MINE = """
+    (a.assignee = ANY (ARRAY[%(me)s::text] || (SELECT coalesce(array_agg(t.name), '{}') FROM team t
+        JOIN team_member k USING (team_id) WHERE k.person_id = kraj_principal()))
+     OR a.assignee IS NULL AND a.state <> 'open' AND %(me)s = (SELECT e.who FROM alert_event e
+        WHERE e.alert_id = a.alert_id AND e.step = 'acknowledged' ORDER BY e.alert_event_id DESC LIMIT 1))
+"""
+_TEXTS = ("s.label", "s.metadata->>'street'", "s.metadata->>'feeder'", "s.metadata->>'cabinet'", "a.scope_name")
 
 
 _EARLIER = """
@@ -133,28 +192,95 @@ async def alerts(
     connection: Connection, which: AlertFilter, *, before: tuple[datetime, int] | None, limit: int
 ) -> list[AlertRow]:
     """The newest first; ``before`` is the (time of opening, id) of the last row of the page before."""
+    conditions, parameters = _where(which)
+    parameters["limit"] = limit
+    if before is not None:
+        conditions.append("(a.opened_at, a.alert_id) < (%(before_at)s, %(before_id)s)")
+        parameters |= {"before_at": before[0], "before_id": before[1]}
+    statement = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY a.opened_at DESC, a.alert_id DESC LIMIT %(limit)s"
+    return await _rows(connection, statement, parameters)
+
+
+async def nearest(
+    connection: Connection,
+    which: AlertFilter,
+    near: tuple[float, float],
+    *,
+    beyond: tuple[int, int] | None,
+    limit: int,
+) -> list[AlertRow]:
+    """The nearest to a (latitude, longitude) first, with ``away_mm``; what has no place comes last.
+
+    ``beyond`` is the (``away_mm``, id) of the last row of the page before.
+    """
+    conditions, parameters = _where(which)
+    parameters |= {"limit": limit, "near_lat": near[0], "near_lon": near[1]}
+    if beyond is not None:
+        conditions.append(f"({_AWAY_MM}, a.alert_id) > (%(beyond_mm)s, %(beyond_id)s)")
+        parameters |= {"beyond_mm": beyond[0], "beyond_id": beyond[1]}
+    statement = (
+        f"{_COLUMNS}, {_AWAY_MM} AS away_mm {_FROM} WHERE {' AND '.join(conditions)}"
+        " ORDER BY away_mm, a.alert_id LIMIT %(limit)s"
+    )
+    return await _rows(connection, statement, parameters)
+
+
+async def spots(connection: Connection, which: AlertFilter, *, limit: int) -> list[Spot]:
+    """Where the alerts are, the worst and newest first; those without a place are left out."""
+    conditions, parameters = _where(which)
+    conditions.append("s.latitude IS NOT NULL AND s.longitude IS NOT NULL")
+    statement = (
+        f"{_SPOT} {_FROM} WHERE {' AND '.join(conditions)} ORDER BY array_position(%(ranks)s::text[], a.severity) DESC,"
+        " a.opened_at DESC, a.alert_id DESC LIMIT %(limit)s"
+    )
+    async with connection.cursor(row_factory=class_row(Spot)) as cursor:
+        await cursor.execute(statement.encode(), {**parameters, "limit": limit})
+        return await cursor.fetchall()
+
+
+def _where(which: AlertFilter) -> tuple[list[str], dict[str, Any]]:
+    """The conditions that apply, and no others: PostgreSQL plans each anew."""
     conditions = [
         "array_position(%(ranks)s::text[], a.severity) >= array_position(%(ranks)s::text[], %(severity_min)s)"
     ]
     parameters: dict[str, Any] = {
         "ranks": [str(severity) for severity in Severity],
         "severity_min": str(which.severity_min),
-        "limit": limit,
     }
     if which.closed is not None:
         conditions.append("a.state = 'closed'" if which.closed else "a.state <> 'closed'")
     if which.causes:
         conditions.append("a.parent_id IS NULL")
-    for name, column in (("municipality", "m.name"), ("rule", "a.rule"), ("asset_id", "a.asset_id")):
+    for name, column in (
+        ("municipality", "m.name"),
+        ("rule", "a.rule"),
+        ("asset_id", "a.asset_id"),
+        ("kind", "s.kind"),
+    ):
         value = getattr(which, name)
         if value is not None:
             conditions.append(f"{column} = %({name})s")
             parameters[name] = value
-    if before is not None:
-        conditions.append("(a.opened_at, a.alert_id) < (%(before_at)s, %(before_id)s)")
-        parameters |= {"before_at": before[0], "before_id": before[1]}
-    statement = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY a.opened_at DESC, a.alert_id DESC LIMIT %(limit)s"
-    return await _rows(connection, statement, parameters)
+    if which.text is not None:
+        conditions.append(_text_condition())
+        parameters["text"] = f"%{literally(folded(which.text))}%"
+    if which.whose == "mine":
+        conditions.append(_MINE)
+        parameters["me"] = which.me
+    elif which.whose == "unassigned":
+        conditions.append("a.assignee IS NULL AND a.state = 'open'")
+    if which.area is not None:
+        conditions.append("s.latitude BETWEEN %(south)s AND %(north)s AND s.longitude BETWEEN %(west)s AND %(east)s")
+        parameters |= dict(zip(("south", "west", "north", "east"), which.area, strict=True))
+    if which.alert_ids is not None:
+        conditions.append("a.alert_id = ANY (%(alert_ids)s)")
+        parameters["alert_ids"] = list(which.alert_ids)
+    return conditions, parameters
+
+
+@cache
+def _text_condition() -> str:
+    return "(" + " OR ".join(f"{folded_sql(column)} LIKE %(text)s" for column in _TEXTS) + ")"
 
 
 async def alert(connection: Connection, alert_id: int) -> AlertRow | None:

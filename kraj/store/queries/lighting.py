@@ -277,6 +277,23 @@ async def spans(connection: Connection, group_id: int, right: str) -> bool:
     return bool(row[0])
 
 
+def switches(kind: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether an asset gives light when told, as far as its kind goes; ``SWITCHES`` of one that is known."""
+    return kind == "lamp" or (
+        kind == "cabinet" and str(metadata.get("feeder_switched")) in ("1", "1.0", "true", "True")
+    )
+
+
+async def classes(connection: Connection, asset_id: int) -> list[tuple[str | None, str | None]]:
+    """The designed class of the segments that an asset is in, and the lowest that is permitted."""
+    cursor = await connection.execute(
+        "SELECT designed_class, permitted_class FROM lighting_segment JOIN asset_group_member USING (group_id)"
+        " WHERE asset_id = %s ORDER BY group_id LIMIT 5",
+        [asset_id],
+    )
+    return [(designed, permitted) async for designed, permitted in cursor]
+
+
 async def town_of(
     connection: Connection, *, municipality: str | None, group_id: int | None, asset_id: int | None
 ) -> tuple[int, str, bool] | None:

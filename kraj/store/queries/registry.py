@@ -31,6 +31,18 @@ def _folded(column: sql.Composable) -> sql.Composed:
     return sql.SQL("lower(translate({}, {}, {}))").format(column, sql.Literal(ACCENTED), sql.Literal(plain))
 
 
+def literally(text: str) -> str:
+    """A text as LIKE looks for it as it stands."""
+    for special in "\\%_":
+        text = text.replace(special, "\\" + special)
+    return text
+
+
+def folded_sql(column: str) -> str:
+    """``folded`` of a column, as SQL in which nothing is left to be filled in."""
+    return _folded(sql.SQL(column)).as_string(None).replace("%", "%%")  # pyright: ignore[reportArgumentType]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetFilter:
     """Which assets: of a municipality (its name), of a kind, with a text in the label (an old one, too) or the device's

@@ -40,7 +40,7 @@ async def test_what_is_too_large_too_many_or_no_photo_is_refused(region: Region,
         answer = await client.post(f"/v1/alerts/{number}/photos", content=raw)
         return answer.status_code, answer.json().get("type", "")
 
-    assert await code(b"<svg/>") == (400, "/problems/photo")
+    assert await code(b"<svg/>") == (415, "/problems/photo")
     assert await code(RAW + b"\0" * 5 * 1024 * 1024) == (413, "/problems/too_large")
     assert [(await code(RAW))[0] for _ in range(12)] == [201] * 12
     assert await code(RAW) == (409, "/problems/photos_many")
@@ -54,7 +54,7 @@ async def test_the_form_takes_a_photo_without_scripts(region: Region, client: ht
     answer = await client.post(f"/alerts/{number}/photos/1/drop", headers=HTML)
     assert answer.status_code == 303
     answer = await client.post(f"/alerts/{number}/photos", files={"photo": ("a.txt", b"hello")}, headers=HTML)
-    assert answer.status_code == 400
+    assert answer.status_code == 415
 
 
 async def test_an_alert_is_given_to_people_and_teams_of_the_place(region: Region, client: httpx.AsyncClient) -> None:

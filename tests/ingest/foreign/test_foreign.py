@@ -1,8 +1,6 @@
 """Foreign devices through the real broker, the real ingest and the real database."""
 
 import json
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,10 +13,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from kraj.store.migrate import migrate
 from kraj.store.registry import NewAsset, NewDevice, register
-from stack.broker import Broker
-from stack.database import EmbeddedPostgres
 from tests.ingest.region import Region
 from tests.ingest.rig import TOWN, now_ms, wait_until
 
@@ -74,21 +69,8 @@ class Foreign(Region):
 
 
 @pytest.fixture(scope="module")
-def foreign(postgres: EmbeddedPostgres) -> Iterator[Foreign]:
-    name = f"foreign_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(postgres.url(database="postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    migrate(postgres.url(database=name))
-    folder = Path(tempfile.mkdtemp(prefix="kraj-"))
-    folder.chmod(0o711)
-    with Broker(folder / "broker", open=True) as broker:
-        made = Foreign(postgres.url(database=name), broker, folder)
-        with made.devices:
-            yield made
-        made.ingest.__exit__(None, None, None)
-    shutil.rmtree(folder)
-    with psycopg.connect(postgres.url(database="postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+def foreign(module_database_url: str, module_folder: Path) -> Iterator[Foreign]:
+    yield from Foreign.lived_in(module_database_url, module_folder)
 
 
 def local(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from kraj.alerts import AlertChange, Scope, Severity, Step
+from kraj.alerts import AlertChange, AlertState, Scope, Severity, Step
 from kraj.assets import DeviceStatus
 from kraj.store import alerts, judged
 from kraj.store.batch import EventRow
@@ -196,6 +196,40 @@ async def test_what_bends_the_rules_raises_the_registry_version_and_is_read(desk
     assert after.overrides[0].asset_ids == frozenset({3})
     assert after.overrides[0].thresholds == {"a": 2}
     assert (await judged.read(desk.connection, AT + timedelta(days=2))).windows == ()
+
+
+async def test_telemetry_verifies_or_reopens_once_what_is_fixed_and_leaves_what_somebody_has_closed(desk: Desk) -> None:
+    await take(desk, change(Step.OPENED, notify=True))
+    number = desk.one("SELECT alert_id FROM alert")[0]
+    fixed = AT + timedelta(minutes=20, microseconds=123_456)
+
+    async def act(step: Step, state: AlertState) -> None:
+        version = desk.one("SELECT version FROM alert")[0]
+        await alerts.act(desk.connection, number, version=version, step=step, state=state, who="jana", at=fixed)
+
+    assert await judged.repairs(desk.connection) == []
+    await take(desk, change(Step.REOPENED, 19))
+    assert desk.one("SELECT state FROM alert") == ("open",), "nobody has called it fixed"
+    await act(Step.FIXED, AlertState.FIXED)
+    (repair,) = await judged.repairs(desk.connection)
+    assert (repair.key, repair.rule, repair.scope.name) == (KEY, "lamp_out", "1")
+    proving = replace(change(Step.PROVING), at_ms=repair.fixed_ms)
+    assert [await take(desk, proving, batch_id=4), await take(desk, proving, batch_id=5)] == [1, 0]
+    assert await judged.repairs(desk.connection) == [], "told with batch 4"
+    await take(desk, change(Step.REOPENED, 22, evidence={"power_w": 0.4}))
+    assert desk.one("SELECT state, active, closed_at FROM alert") == ("open", True, None)
+    assert outbox(desk) == [(KEY, "opened"), (KEY, "reopened")]
+    fixed += timedelta(minutes=10)
+    await act(Step.FIXED, AlertState.FIXED)
+    assert [r.fixed_ms for r in await judged.repairs(desk.connection)] == [repair.fixed_ms + 600_000]
+    for _ in range(2):
+        await take(desk, change(Step.CLEARED, 35), change(Step.VERIFIED, 35, evidence={"power_w": 58.0}))
+    assert desk.one("SELECT state, active, closed_at FROM alert") == ("closed", False, AT + timedelta(minutes=35))
+    assert desk.rows("SELECT detail->>'power_w' FROM alert_event WHERE step = 'verified'") == [("58.0",)]
+    await take(desk, change(Step.RAISED_AGAIN, 40, notify=True))
+    await act(Step.FALSE_ALARM, AlertState.CLOSED)
+    await take(desk, change(Step.VERIFIED, 50))
+    assert len(desk.rows("SELECT FROM alert_event WHERE step = 'verified'")) == 1
 
 
 def test_a_role_may_do_only_its_part(desk: Desk, database_role_url: Callable[[str], str]) -> None:

@@ -167,7 +167,7 @@ async def test_ingest_hands_on_and_writes_no_orders(region: Roles) -> None:
             "UPDATE command SET level_pct = 0",
             "DELETE FROM command",
             "INSERT INTO lighting_order DEFAULT VALUES",
-            "UPDATE lighting_segment SET designed_class = NULL",
+            "UPDATE lighting_segment SET lamp_program_id = NULL",
             "UPDATE safety_lock SET released_at = now()",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):

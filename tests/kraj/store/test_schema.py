@@ -100,7 +100,7 @@ READ_BY_THE_API = {
 }
 """What others write; of alerts, devices and installations the API writes single columns."""
 COLUMNS_OF_THE_API = {
-    "alert": {"state", "assignee", "changed_at", "fixed_at", "closed_at", "cause", "version"},
+    "alert": {"state", "assignee", "changed_at", "fixed_at", "closed_at", "cause", "spare_part", "version"},
     "device": {"state"},
     "installed": {"valid_to"},
     "asset": {"label", "latitude", "longitude", "metadata", "municipality_id", "retired_at"},

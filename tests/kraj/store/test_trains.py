@@ -1,6 +1,6 @@
 """From the event of one lamp to its neighbours' messages: who rises, how often, and who is left alone."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,8 +11,10 @@ from ingest.dispatch import command
 from kraj.store import dispatching
 from kraj.store.batch import EventRow
 from tests.kraj.store.desk import Desk
-from tests.kraj.store.samples import AT, AT_MS
 
+AT = datetime.now(UTC).replace(microsecond=0)
+"""Now: lamps do not rise in years to come."""
+AT_MS = int(AT.timestamp()) * 1000
 S = timedelta(seconds=1)
 
 

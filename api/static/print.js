@@ -1,0 +1,7 @@
+// Prints a sheet of labels at a press; without this script the browser's own menu prints it.
+
+const button = document.querySelector("[data-print]");
+if (button) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}

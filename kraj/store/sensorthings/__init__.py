@@ -1,0 +1,1 @@
+"""SensorThings over the views of what is public: entities as columns, filters as SQL with parameters, reading."""

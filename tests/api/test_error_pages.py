@@ -1,0 +1,90 @@
+"""Whatever goes wrong, people get a page in their language: what it was, what to do, and a way on."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from api.app import create
+from kraj.settings import Settings
+from tests.api import signing
+from tests.api.conftest import Region
+
+HTML = {"accept": "text/html,*/*;q=0.8"}
+FORM = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+CASES: list[tuple[int, str, str, dict[str, Any]]] = [
+    (404, "GET", "/nowhere", {}),
+    (404, "GET", "/assets/999999", {}),
+    (404, "GET", "/public/nowhere", {}),
+    (405, "DELETE", "/alerts", {}),
+    (403, "POST", "/rules/windows", {"headers": {"sec-fetch-site": "cross-site"}, "content": b""}),
+    (413, "POST", "/rules/own", {"headers": FORM, "content": b"text=" + bytes(3_000_000)}),
+    (410, "GET", "/links/none", {}),
+]
+
+
+def says_what_to_do(page: str, status: int, language: str) -> None:
+    assert re.search(rf'<html[^>]* lang="{language}"', page)
+    assert len(re.findall(r"<h1[ >]", page)) == 1
+    title, heading = re.search(r"<title>(.*?)</title>", page, re.DOTALL), re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)
+    assert title is not None
+    assert heading is not None
+    assert heading[1].strip() in title[1]
+    main = page[page.index("<main") : page.index("</main>")]
+    assert len(re.findall(r"<p>[^<]{15,}", main)) >= (1 if status == 410 else 2), "what it was, and what to do"
+    assert re.search(r'<a [^>]*href="/', main), "a way on"
+    assert 'href="/accessibility' in page
+
+
+@pytest.mark.parametrize("language", ["cs", "en"])
+async def test_every_error_is_a_page(client: httpx.AsyncClient, language: str) -> None:
+    for status, method, path, given in CASES:
+        headers = HTML | {"accept-language": language} | given.get("headers", {})
+        answer = await client.request(method, path, headers=headers, content=given.get("content"))
+        assert answer.status_code == status, (method, path, answer.text[:300])
+        assert answer.headers["content-type"].startswith("text/html"), (method, path)
+        says_what_to_do(answer.text, status, language)
+
+
+async def test_a_fault_of_ours_is_a_page_without_what_it_was(region: Region, client: httpx.AsyncClient) -> None:
+    region.connection.execute("ALTER VIEW seen_reading_lamp RENAME COLUMN power_w TO power_kw")
+    for path in ("/", "/nowhere"):
+        answer = await client.get(path, headers=HTML | {"accept-language": "en"})
+        assert answer.headers["content-type"].startswith("text/html"), path
+        assert "power_k" not in answer.text
+        says_what_to_do(answer.text, answer.status_code, "en")
+
+
+@pytest.mark.parametrize("language", ["cs", "en"])
+async def test_without_a_database_there_is_a_page(language: str) -> None:
+    app = create(Settings(), "postgresql://kraj_api@127.0.0.1:9/kraj")
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=20) as client,
+    ):
+        signing.sign(client)
+        for path in ("/",):
+            answer = await client.get(path, headers=HTML | {"accept-language": language})
+            if answer.status_code != 200:
+                assert answer.status_code == 503, path
+                assert answer.headers.get("retry-after") == "5", path
+                says_what_to_do(answer.text, 503, language)
+        statement = await client.get("/accessibility", headers=HTML | {"accept-language": language})
+        assert statement.status_code == 200
+        assert 'href="mailto:' not in statement.text
+        assert "KRAJ_ACCESSIBILITY_CONTACT" in statement.text
+
+
+async def test_the_statement_names_who_answers_and_every_page_links_to_it(client: httpx.AsyncClient) -> None:
+    settings = Settings(accessibility_contact="pomoc@kraj.example", opendata_publisher="Kraj Vysočina")
+    app = create(settings, "postgresql://kraj_api@127.0.0.1:9/kraj")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as one:
+        page = (await one.get("/accessibility?lang=cs", headers=HTML)).text
+    assert 'href="mailto:pomoc@kraj.example"' in page
+    assert "Kraj Vysočina se zavazuje" in page
+    for words in ("99/2019", "EN 301 549", "částečně v souladu", "NVDA", "Orca", "22. 11. 2026", "dia.gov.cz"):
+        assert words in page, words
+    for path in ("/", "/public", "/report", "/offline", "/opendata"):
+        assert 'href="/accessibility' in (await client.get(path, headers=HTML)).text, path
