@@ -151,7 +151,7 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
 _UNAVAILABLE = ((NotMigratedError, "not_migrated"), (TooSlowError, "too_slow"))
 
 
-_UNKNOWN = {"photo": "photo_unknown", "token": "token_id"}
+_UNKNOWN = {"month": "report_month", "photo": "photo_unknown", "token": "token_id"}
 """Codes of what is named in a path, where they are not the parameter's name."""
 
 

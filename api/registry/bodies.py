@@ -43,7 +43,7 @@ class MunicipalityChange(Strict):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [{"required": [one]} for one in ("title", "published")],
-            "properties": dict.fromkeys(("title", "published"), written.GIVEN),
+            "allOf": [{"properties": dict.fromkeys(("title", "published"), written.GIVEN)}],
         }
     )
 

@@ -86,7 +86,7 @@ def _add_subscriptions(router: APIRouter, site: Site) -> None:
     async def again(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await forms.read(request)
         at = site.service.clock()
-        month = month_of(given.get("month", ""), at)
+        month = month_of(given.get("month", ""), at, status=400)
         async with database.connection(write=True) as connection:
             if not await runs.again(connection, number, month, at):
                 raise Problem("report_subscription", 404, name=number)
@@ -207,9 +207,9 @@ async def building_of(connection: Connection, of: Town, text: str) -> Building |
     return found
 
 
-def month_of(text: str, at: datetime) -> date:
-    """The first day of a month that has begun, as ``2026-10``."""
+def month_of(text: str, at: datetime, *, status: int = 404) -> date:
+    """The first day of a month that has begun, as ``2026-10``; ``status`` tells where it is named, 404 in a path."""
     try:
         return making.month_of(text, at.astimezone(reports.ZONE).date())
     except ConfigurationError as error:
-        raise Problem("report_month", 400, month=text[:20]) from error
+        raise Problem("report_month", status, name=text[:20]) from error

@@ -71,7 +71,7 @@ def routes(service: Service, printer: Printer) -> APIRouter:
         async with service.database.connection() as connection:
             of = await pages.readable(connection, municipality)
             if suffix and suffix not in FORMS:
-                raise Problem("report_month", 400, month=month)
+                raise Problem("report_month", 404, name=month)
             first = pages.month_of(text, at)
             building = await pages.building_of(connection, of, str(asked.building or ""))
             document = await making.made(connection, of, first, at, language=language, building=building)

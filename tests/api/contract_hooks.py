@@ -42,8 +42,9 @@ def _sensible_body(body: dict[str, Any]) -> None:
         body["municipality"] = None
     if isinstance(body.get("ean"), str):
         body["ean"] = body["ean"][:17] + check_digit(body["ean"][:17])
-    if "metadata" in body:
-        body["metadata"] = {"x_note": "1"}  # its keys are those of the kind
+    for one in (body, body.get("asset")):
+        if isinstance(one, dict) and "metadata" in one:
+            one["metadata"] = {"x_note": "1"}  # its keys are those of the kind
     if "until" in body:
         body["until"] = (NOW + timedelta(days=1)).isoformat()
     if isinstance(body.get("valid_to"), str):

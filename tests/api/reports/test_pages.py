@@ -45,8 +45,8 @@ async def test_a_month_is_read_printed_and_taken_to_a_spreadsheet(client: httpx.
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("/reports/olsinka/2027-01.html", 400, "report_month"),
-        ("/reports/olsinka/x.csv", 400, "report_month"),
+        ("/reports/olsinka/2027-01.html", 404, "report_month"),
+        ("/reports/olsinka/x.csv", 404, "report_month"),
         ("/reports/nowhere/2026-10.html", 404, "municipality"),
         ("/reports/olsinka/2026-10.html?building=99", 404, "report_building"),
         ("/reports/zdarna/2026-10.html?building=2", 404, "report_building"),

@@ -71,9 +71,9 @@ def test_what_a_header_prefers(accept: str, form: str) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("/v1/reports/olsinka/2027-01", 400, "report_month"),
-        ("/v1/reports/olsinka/2026-13.csv", 400, "report_month"),
-        ("/v1/reports/olsinka/2026-10.xml", 400, "report_month"),
+        ("/v1/reports/olsinka/2027-01", 404, "report_month"),
+        ("/v1/reports/olsinka/2026-13.csv", 404, "report_month"),
+        ("/v1/reports/olsinka/2026-10.xml", 404, "report_month"),
         ("/v1/reports/nowhere/2026-10", 404, "municipality"),
         ("/v1/reports/olsinka/2026-10?building=99", 404, "report_building"),
         ("/v1/reports/zdarna/2026-10?building=2", 404, "report_building"),
