@@ -14,7 +14,7 @@ from typing import Literal
 
 import typer
 from PIL import Image
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 READY_S_MAX = 300
@@ -22,8 +22,8 @@ ROLLED_UP_S = 60
 """History is rolled up and the first faults have come by then."""
 LINK = re.compile(r"http://\S+/links/\S+")
 COLOURS = 128
-DESK: ViewportSize = {"width": 1200, "height": 800}
-PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK = (1200, 800)
+PHONE = (390, 844)
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Picture:
     name: str
     path: str
     follow: str | None = None
-    viewport: ViewportSize = DESK
+    viewport_px: tuple[int, int] = DESK
     scheme: Literal["light", "dark"] = "light"
     language: str = "cs"
 
 
 PICTURES = (
     Picture("fleet", "/"),
-    Picture("alerts", "/alerts", viewport=PHONE, scheme="dark"),
-    Picture("alert", "/alerts", follow=".causes a[data-part=title]", viewport=PHONE, scheme="dark"),
-    Picture("public", "/public", viewport=PHONE),
+    Picture("alerts", "/alerts", viewport_px=PHONE, scheme="dark"),
+    Picture("alert", "/alerts", follow=".causes a[data-part=title]", viewport_px=PHONE, scheme="dark"),
+    Picture("public", "/public", viewport_px=PHONE),
     Picture("energy", "/energy"),
     Picture("segment", "/lighting", follow="main table a, main li a[href^='/lighting/']"),
 )
@@ -100,7 +100,7 @@ def _take(browser: Browser, link: str, wanted: list[Picture]) -> None:
     for picture in wanted:
         looker = browser.new_context(
             storage_state=signed,
-            viewport=picture.viewport,
+            viewport={"width": picture.viewport_px[0], "height": picture.viewport_px[1]},
             color_scheme=picture.scheme,
             locale=f"{picture.language}-{'CZ' if picture.language == 'cs' else 'GB'}",
             reduced_motion="reduce",
