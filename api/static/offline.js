@@ -11,7 +11,8 @@ const seenAt = document.documentElement.dataset.seenAt;
 const AGAIN_MS = 30_000;
 const said = root.querySelector("[data-offline-said]");
 let stopped = null;
-let busy = false;
+const underWay = new Set(); // buttons whose press is being worked on; a second press of the same one is the same wish
+let turn = Promise.resolve();
 
 start().catch((error) => console.warn("kraj: nothing is kept offline", error)); // private windows may have no database
 
@@ -66,16 +67,29 @@ function submitted(event) {
   event.preventDefault();
   if (!action) tried(form, event.submitter);
   else if (action.photo?.size > Number(root.dataset.photoMax)) answered("offline.said.large");
-  else if (!busy) taken(form, event.submitter, action);
+  else inTurn(form, event.submitter, action);
+}
+
+// One after another, in the order of the presses: what is pressed while another is being sent is kept at once.
+function inTurn(form, submitter, action) {
+  const pressed = submitter ?? form;
+  if (underWay.has(pressed)) return;
+  underWay.add(pressed);
+  const kept = served(form, action) ? null : queue.add(action);
+  kept?.catch(() => undefined); // whose turn it is says so
+  turn = turn.then(() => taken(form, submitter, action, kept)).finally(() => underWay.delete(pressed));
 }
 
 // A proof by light, and a photo with words to it, are the server's while there is one; without it the repair alone
 // waits, and the words as a comment of their own.
-async function taken(form, submitter, action) {
+function served(form, action) {
+  return (action.photo && form.elements.caption?.value.trim()) || (action.step === "fixed" && form.elements.light?.checked);
+}
+
+async function taken(form, submitter, action, kept) {
+  if (!kept && (await reached())) return natively(form, submitter);
   const caption = action.photo && form.elements.caption?.value.trim();
-  const lights = action.step === "fixed" && form.elements.light?.checked;
-  if ((lights || caption) && (await reached())) return natively(form, submitter);
-  await act(form, submitter, action);
+  await act(form, submitter, action, kept);
   if (!caption) return;
   const { photo, name, ...more } = action;
   await queue.add({ ...more, step: "commented", detail: caption, fields: { note: caption } });
@@ -134,17 +148,20 @@ function describe(form, fields) {
     .join(" · ");
 }
 
-async function act(form, submitter, action) {
-  busy = true;
+async function act(form, submitter, action, kept) {
   try {
-    const id = await queue.add(action);
+    const id = await (kept ?? queue.add(action));
     const result = navigator.onLine ? await queue.sync(id) : null;
     if (result?.refused) return natively(form, submitter);
-    if (!(await queue.get(id))) return done(action);
-    for (const field of form.querySelectorAll("textarea, input[type=file]")) field.value = "";
+    if (!(await queue.get(id))) {
+      if (underWay.size === 1) return done(action); // the last one turns the page
+      const order = document.querySelector("form[data-state]");
+      if (order) order.elements.version.value = result?.versions[action.alert] ?? order.elements.version.value;
+      return;
+    }
+    emptied(form, action);
     await show(result);
     answered("offline.said.kept"); // once everything stands where it stays
-    busy = false; // elsewhere another page is on its way
     await later();
   } catch (error) {
     console.warn("kraj: it cannot wait here", error);
@@ -167,6 +184,12 @@ function done(action) {
   const page = `/alerts/${action.alert}?said=${word}`;
   if (location.pathname + location.search === page) location.reload();
   else location.assign(`${page}#said`);
+}
+
+// What is kept leaves its fields; what was typed since the press stays.
+function emptied(form, action) {
+  for (const field of form.querySelectorAll("textarea")) if (field.value === action.fields.note) field.value = "";
+  if (action.photo) for (const field of form.querySelectorAll("input[type=file]")) field.value = "";
 }
 
 async function later() {

@@ -54,13 +54,16 @@ globalThis.krajQueue = (() => {
   }
 
   async function sending(fresh) {
-    const result = { sent: [], refused: false, stopped: null };
+    const result = { sent: [], versions: {}, refused: false, stopped: null };
     const person = await known("person");
     for (const { id } of await of(person)) {
       const action = await get(id);
       if (!action || action.trouble) continue;
       const outcome = await send(action, id === fresh);
-      if (outcome === "sent") result.sent.push(action.alert);
+      if (outcome === "sent") {
+        result.sent.push(action.alert);
+        if (action.made) result.versions[action.alert] = action.made.version;
+      }
       else if (outcome === "refused") result.refused = true;
       else if (outcome !== "trouble") {
         result.stopped = outcome;
@@ -113,6 +116,7 @@ globalThis.krajQueue = (() => {
   async function settled(action, made) {
     await drop(action.id);
     if (!action.step) return;
+    action.made = made; // for who sends; it is stored no more
     for (const next of await of(action.person)) {
       if (next.alert !== action.alert || next.body || next.version !== action.version) continue;
       await put({ ...next, version: made.version, state: made.state, assignee: made.assignee ?? "" });

@@ -20,7 +20,8 @@ __all__ = ["browser", "connection", "fleet", "lit", "shared", "site"]
 
 LOOKED_AT = Path(__file__).with_name("looked_at.js").read_text("utf-8")
 LOOKS: tuple[tuple[str, Any, int], ...] = (("cs", "light", 360), ("en", "dark", 1200))
-"""Each page is seen by night and by day, in both languages, on a telephone and on a desk: two visits, not eight."""
+"""Each page is seen in both languages, on a telephone and on a desk, and by axe by day and by night in each."""
+OTHER: dict[str, Any] = {"light": "dark", "dark": "light"}
 OPENS_ALL = "() => { for (const one of document.querySelectorAll('main details')) one.open = true; }"
 FINDS = """tags => axe.run({runOnly: {type: "tag", values: tags}, resultTypes: ["violations"]}).then(found =>
     found.violations.flatMap(({id, nodes}) =>
@@ -94,7 +95,9 @@ def test_every_page_is_for_everybody(browser: Browser, site: str, shared: Connec
             page.evaluate(OPENS_ALL)
             here += page.evaluate(LOOKED_AT, language)
             page.evaluate(AXE_SCRIPT)
-            here += page.evaluate(FINDS, RULES)
+            for look in (OTHER[scheme], scheme):
+                page.emulate_media(color_scheme=look)
+                here += [f"{look}: {fault}" for fault in page.evaluate(FINDS, RULES)]
             titles[page.title()].add(route)
             if route not in ERRORS:
                 here += said

@@ -192,3 +192,30 @@ def test_what_a_crew_does_without_a_connection_is_done_once(crew: Region, phone:
     page.goto(order)
     expect(page.get_by_role("heading", name="No connection")).to_be_visible()
     page.close()
+
+
+def test_what_is_pressed_while_another_press_is_sent_is_done_too(
+    crew: Region, phone: BrowserContext, site: str
+) -> None:
+    alert = lamp_out(crew)
+    page = phone.new_page()
+    page.goto(f"{site}/alerts/{alert}")
+    asked: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            route.continue_()
+
+    phone.route("**/v1/alerts/*/steps", hold_the_first)
+    page.get_by_role("button", name="Acknowledge").dblclick()
+    page.get_by_role("button", name="Mark as fixed").click()
+    while not asked:
+        page.wait_for_timeout(20)
+    asked[0].continue_()
+    expect(page).to_have_url(re.compile("said=fixed"))
+    assert len(asked) == 1, "one press of two; what is proved by light is the server's"
+    assert [step for step, _, _ in steps(crew, alert)] == ["acknowledged", "fixed"]
+    page.wait_for_load_state()
+    assert page.evaluate("krajQueue.all().then((all) => all.length)") == 0
+    page.close()

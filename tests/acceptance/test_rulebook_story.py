@@ -166,6 +166,7 @@ def test_a_crews_bad_night(
         expect(page.get_by_role("status")).to_contain_text("Porucha je vaše.")
         page.get_by_label("Komu").fill("Petr Lampář")
         page.get_by_role("button", name="Přidělit").click()
+        expect(page.get_by_role("status")).to_contain_text("Přiděleno")
         page.get_by_label("Co bylo vadné").select_option("Pojistka nebo jistič")
         page.get_by_role("button", name="Opraveno").click()
         expect(page.get_by_role("status")).to_contain_text("Zapsáno jako opravené")
