@@ -40,6 +40,7 @@ pictures: ## the README's pictures, of a demo that it starts: three minutes
 lock: ## write the lock files anew from pyproject.toml
 	uv pip compile $(LOCK) pyproject.toml -o requirements.lock
 	uv pip compile $(LOCK) pyproject.toml --group dev tools/requirements.in -o requirements-dev.lock
+	uv pip compile $(LOCK) tools/typings.in -o tools/typings.lock
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
 	--custom-compile-command 'make lock'

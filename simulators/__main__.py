@@ -14,6 +14,8 @@ from kraj.errors import ConfigurationError, KrajError
 from kraj.settings import Settings, load
 from simulators.fault_file import FaultFile
 from simulators.faults import chosen
+from simulators.firmware.crew import FirmwareCrew
+from simulators.firmware.device import Address
 from simulators.fleet import Counts, run, wall_clock_ms
 from simulators.pace import Pace
 from simulators.physics.frame import Fault
@@ -68,6 +70,18 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
         Path | None,
         typer.Option(help="Folder with roots.pem and DEVICE.pem (key and certificates): devices come by mutual TLS."),
     ] = None,
+    firmware: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="So many of the devices, of each kind in turn, run on the real firmware under MicroPython: a process "
+            "each. It needs --identities, and node with the packages of a checkout (`make setup`).",
+        ),
+    ] = 0,
+    flash: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps the flash of devices on the real firmware; else within KRAJ_STATE_DIR."),
+    ] = None,
 ) -> None:
     """Simulate street lamps, cabinets, smart stops and rooftop PV of an invented Czech region over MQTT 5.
 
@@ -90,7 +104,21 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
         file = None if fault_file is None else FaultFile(fault_file, befalling)
         if file is not None:
             befalling = file.read()
-        asyncio.run(_simulate(settings, made, befalling, file, pace, interval, passwords, identities))
+        crew = None
+        if firmware:
+            if identities is None or interval is not None or pace.past:
+                raise ConfigurationError(
+                    "--firmware needs --identities, and runs in real time by its own habits: no --interval, no --start"
+                )
+            crew = FirmwareCrew.of(
+                made,
+                firmware,
+                folder=flash or settings.state_dir / "firmware",
+                identities=identities,
+                broker=Address(settings.mqtt_host, settings.mqtt_port),
+                offset_ms=offset_ms,
+            )
+        asyncio.run(_simulate(settings, made, befalling, file, pace, interval, passwords, identities, crew))
     except KrajError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -105,6 +133,7 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
     interval: float | None,
     passwords: dict[str, str] | None,
     identities: Path | None,
+    crew: FirmwareCrew | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -112,6 +141,8 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
         loop.add_signal_handler(number, stop.set)
     towns = ", ".join(town.title for town in simulated.municipalities)
     typer.echo(f"{len(simulated.devices)} devices in {towns} → {settings.mqtt_host}:{settings.mqtt_port}")
+    if crew is not None:
+        typer.echo(f"on the real firmware: {', '.join(crew.devices)}")
     for fault in sorted(faults, key=lambda fault: fault.start_ms)[:FAULTS_SHOWN]:
         typer.echo(f"  {_moment(fault.start_ms)} – {_moment(fault.end_ms)}  {fault.cause} on {fault.name}")
     if len(faults) > FAULTS_SHOWN:
@@ -127,6 +158,7 @@ async def _simulate(  # noqa: PLR0917 - as the command has them
         pace=pace,
         befalling=None if file is None else file.changed,
         report=lambda counts: _say(counts, pace),
+        firmware=crew,
     )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,8 +17,11 @@ from simulators.agenda import Agenda, Due, Event, Turn
 from simulators.asset import Asset
 from simulators.attention import Attention
 from simulators.controller import Controller
+from simulators.counts import Counts
 from simulators.device import Link, SimulatedDevice
 from simulators.fault_file import turned
+from simulators.firmware.crew import FirmwareCrew
+from simulators.firmware.device import FirmwareDevice
 from simulators.identity import ROOTS, contexts
 from simulators.pace import Pace
 from simulators.physics.cabinet import CabinetModel
@@ -51,25 +53,6 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Sums over the fleet. ``sent`` counts each sending, ``resent`` those of readings sent before."""
-
-    devices: int
-    connected: int
-    reconnects: int
-    produced: int
-    sent: int
-    resent: int
-    acknowledged: int
-    pending: int
-    thinned: int
-    malformed: int
-
-    def __str__(self) -> str:
-        return "  ".join(f"{f.name} {getattr(self, f.name)}" for f in fields(self))
-
-
 class Fleet:
     """All devices of a region, each with its own connection.
 
@@ -80,7 +63,7 @@ class Fleet:
     not: a load for the platform. Lamps and contactors obey what they are told over MQTT: ``controllers`` has those of
     their devices. ``befalling`` is asked at each look for other faults than before (None: as they were). With
     ``keep_acknowledged``, ``acknowledged`` holds every ``(device, boot, seq)`` that the platform confirmed: an oracle
-    for what it must hold.
+    for what it must hold. Those in ``firmware`` run on the real firmware, and keep to its own habits.
     """
 
     def __init__(
@@ -99,6 +82,7 @@ class Fleet:
         ring_capacity: int = CAPACITY,
         resend: Resend | None = None,
         keep_acknowledged: bool = False,
+        firmware: FirmwareCrew | None = None,
     ) -> None:
         missing = [d.name for d in region.devices if credentials is not None and d.name not in credentials]
         if missing:
@@ -125,8 +109,11 @@ class Fleet:
         tls = {} if identities is None else contexts(identities, [device.name for device in region.devices])
         roots = () if identities is None else moving.authorities((identities / ROOTS).read_text())
         self.controllers = self._controllers()
+        self._firmware = firmware or FirmwareCrew.none()
         self.devices: dict[str, SimulatedDevice] = {}
         for number, device in enumerate(region.devices):
+            if device.name in self._firmware.devices:
+                continue
             # A seed of its own for each device: adding one changes nothing for the others.
             random = Random(f"{region.seed} {number}")
             self.devices[device.name] = SimulatedDevice(
@@ -140,14 +127,15 @@ class Fleet:
                 roots=roots,
                 controller=self.controllers.get(device.name),
             )
-        self._by_place = list(self.devices.values())
+        self._by_name: dict[str, SimulatedDevice | FirmwareDevice] = {**self.devices, **self._firmware.devices}
+        self._by_place = [self._by_name[device.name] for device in region.devices]
 
     async def run(self, stop: asyncio.Event, *, drain_s: float = DRAIN_S) -> None:
         """Simulate until ``stop`` is set, then send what waits for at most ``drain_s`` and disconnect."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_ignore_lost_sockets)
         await self._begin()
-        tasks = [asyncio.create_task(device.run(), name=name) for name, device in self.devices.items()]
+        tasks = [asyncio.create_task(device.run(), name=name) for name, device in self._by_name.items()]
         sampling = asyncio.create_task(self._sample(), name="sampling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
@@ -158,7 +146,7 @@ class Fleet:
         finally:
             sampling.cancel()
             stopping.cancel()
-            for device in self.devices.values():
+            for device in self._by_place:
                 device.stop(drain_s)
             _, late = await asyncio.wait(tasks, timeout=drain_s + 1)
             for task in late:
@@ -180,10 +168,10 @@ class Fleet:
 
     def counts(self) -> Counts:
         """What became of the readings so far."""
-        devices = self.devices.values()
+        devices = self._by_place
         rings = [d.ring for d in devices]
         return Counts(
-            devices=len(self.devices),
+            devices=len(devices),
             connected=sum(d.connected for d in devices),
             reconnects=sum(d.reconnects for d in devices),
             produced=sum(r.counters.produced for r in rings),
@@ -275,6 +263,8 @@ class Fleet:
                 self._befall(event)
             for due in (*agenda.due(now_ms), *self._attention.due(now_ms)):
                 self._record(due, agenda.duty.presence)
+            if self._firmware.feed(self._world, now_ms):
+                self._told = True
             self._looked_ms = now_ms
             if self._pace.now_ms() >= end_ms:
                 return
@@ -366,6 +356,7 @@ async def run(
     pace: Pace | None = None,
     befalling: Callable[[], Sequence[Fault] | None] | None = None,
     report: Callable[[Counts], None] | None = None,
+    firmware: FirmwareCrew | None = None,
 ) -> Counts:
     """Simulate ``region`` against the broker in ``settings`` until ``stop`` is set; gives the final counts.
 
@@ -381,6 +372,7 @@ async def run(
         faults=faults,
         pace=pace,
         befalling=befalling,
+        firmware=firmware,
     )
 
     async def reporting() -> None:

@@ -15,6 +15,7 @@ from kraj.errors import KrajError
 from stack import archive_command, audit, dashboards, foreign, leaving, ledger, opendata_command, people
 from stack.authority_commands import authority
 from stack.bench.commands import bench, unless
+from stack.firmware.commands import firmware
 from stack.notify import notify
 from stack.report import report
 from stack.rollup_command import rollup
@@ -56,6 +57,7 @@ app.add_typer(audit.commands, name="audit")
 app.add_typer(dashboards.commands, name="dashboards")
 app.add_typer(archive_command.commands, name="archive")
 app.add_typer(opendata_command.commands, name="opendata")
+app.add_typer(firmware, name="firmware")
 app.command()(foreign.inbox)
 app.command()(foreign.pull)
 app.command()(leaving.leave)
@@ -90,6 +92,9 @@ def demo(  # noqa: PLR0917 - options of the command line, never positional
         typer.Option(help="Local time at which a new demo begins: shortly before dusk there is most to see; or now."),
     ] = "16:30",
     history: Annotated[int, typer.Option(min=0, max=90, help="Days before, simulated at once in a new demo.")] = 30,
+    firmware: Annotated[
+        int, typer.Option(min=0, help="So many devices, of each kind in turn, run on the real firmware.")
+    ] = 4,
 ) -> None:
     """Run a whole region here: database, broker, ingest, rules, API and simulated devices with faults.
 
@@ -98,7 +103,16 @@ def demo(  # noqa: PLR0917 - options of the command line, never positional
     from kraj.settings import load
     from stack.demo import run
 
-    run(load(), devices=devices, seed=seed, interval_s=interval, fresh=fresh, start=start, history_days=history)
+    run(
+        load(),
+        devices=devices,
+        seed=seed,
+        interval_s=interval,
+        fresh=fresh,
+        start=start,
+        history_days=history,
+        firmware=firmware,
+    )
 
 
 @app.command()

@@ -14,9 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kraj import sun
 from kraj.clock import real
+from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from kraj.store.migrate import migrate
 from kraj.store.registry import NewAsset, NewDevice, register
+from simulators.firmware.crew import chosen
+from simulators.firmware.host import node
 from simulators.physics.frame import DAY_MS
 from simulators.region import Asset, Device, Region, region
 from stack import billing, history, mending, streets
@@ -33,9 +36,17 @@ HISTORY_DAYS = 30
 
 
 def run(
-    settings: Settings, *, devices: int, seed: int, interval_s: float | None, fresh: bool, start: str, history_days: int
+    settings: Settings,
+    *,
+    devices: int,
+    seed: int,
+    interval_s: float | None,
+    fresh: bool,
+    start: str,
+    history_days: int,
+    firmware: int = 0,
 ) -> None:
-    """Run everything until told to stop.
+    """Run everything until told to stop; ``firmware`` of the devices run on the real firmware, where its tools are.
 
     The demo keeps to a folder of its own, so that invented devices never mix with an installation's own. ``start`` is
     the local time at which a new demo begins (``HH:MM``, or ``now``); its clock goes on with its data.
@@ -66,6 +77,9 @@ def run(
     fleet += ["--identities", str(identities), "--host", "127.0.0.1", "--port", str(guarded.broker.port)]
     fleet += [] if interval_s is None else ["--interval", str(interval_s)]
     fleet += ["--clock-offset-s", str(story.offset_s), "--fault-file", str(story.fault_file)]
+    real_ones = _on_firmware(invented, firmware if interval_s is None else 0)
+    if real_ones:
+        fleet += ["--firmware", str(len(real_ones)), "--flash", str(folder / "firmware")]
 
     def prepare(url: str) -> None:
         _prepare(url, database.url("kraj_ingest"), invented, story)
@@ -100,10 +114,22 @@ def run(
     page = f"http://{settings.api_host}:{api_port}/"
 
     def ready() -> None:
-        _tell(invented, story, page, guarded.broker.port, str(logs))
+        _tell(invented, story, page, guarded.broker.port, str(logs), real_ones)
         typer.echo(demo_hint(database.url(), page))
 
     supervise(units, on_ready=ready)
+
+
+def _on_firmware(invented: Region, wanted: int) -> list[str]:
+    """Names of the devices that run on the real firmware: none, and it is said why, where its tools are missing."""
+    if not wanted:
+        return []
+    try:
+        node()
+        return [device.name for device in chosen(invented, wanted)]
+    except ConfigurationError as error:
+        typer.secho(f"all devices are simulated: {error}", fg="yellow", err=True)
+        return []
 
 
 def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
@@ -155,7 +181,10 @@ def _asset(asset: Asset) -> NewAsset:
     )
 
 
-def _tell(invented: Region, story: Story, page: str, mqtt_port: int, logs: str) -> None:
+def _tell(  # noqa: PLR0917 - all that is told
+    invented: Region, story: Story, page: str, mqtt_port: int, logs: str, real_ones: list[str]
+) -> None:
+    on_firmware = f"  firmware {', '.join(real_ones)} run the devices' own firmware under MicroPython\n"
     towns = ", ".join(town.title for town in invented.municipalities)
     typer.secho(f"\nKraj runs: {len(invented.devices)} simulated devices in {towns}.\n", fg="green", bold=True)
     typer.echo(
@@ -172,6 +201,7 @@ def _tell(invented: Region, story: Story, page: str, mqtt_port: int, logs: str) 
         f"  clock    {story.offset_s / 3600:+.1f} h: in the region it is {story.now():%H:%M} now\n"
         f"  API      {page}openapi.json\n"
         f"  broker   127.0.0.1:{mqtt_port} (MQTT 5, mutual TLS, a certificate per device)\n"
+        f"{on_firmware if real_ones else ''}"
         f"  logs     {logs}\n\n"
         f"Try: kill -9 the process of ingest, the broker or the database. It comes back, and no reading that a\n"
         f"device was told is stored gets lost. Ctrl-C stops everything; the next start goes on with the same data."

