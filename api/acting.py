@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Request
@@ -102,8 +104,13 @@ def wrong(error: ValidationError) -> Problem:
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:
     """The part of the OpenAPI document that a body read by ``json_body`` needs."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
+    content = {"application/json": {"schema": deepcopy(_schema(model))}}  # the document moves its definitions
     return {"requestBody": {"required": True, "content": content}}
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 async def take_step(service: Service, alert_id: int, body: StepBody) -> None:

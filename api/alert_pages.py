@@ -273,6 +273,7 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int, refuse
         following=following.follow(desk, request, row, known.events, (known.command, reading)),
         lit=lit([known.command] if known.command else [], at),
         lightable=known.lightable,
+        by_light=following.by_light(desk, row),
         classes=known.classes,
         lacking=told.attributes_lacking(row),
         against=_against(row, reading, say),

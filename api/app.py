@@ -29,6 +29,8 @@ from api.door import opening
 from api.door.keeper import Keeper, Memory
 from api.energy import pages as energy_pages
 from api.energy import routes as energy_routes
+from api.firmware import pages as firmware_pages
+from api.firmware import routes as firmware_routes
 from api.foreign import pages as foreign_pages
 from api.foreign import routes as foreign_routes
 from api.importing import pages as import_pages
@@ -45,6 +47,7 @@ from api.metering import import_routes as meter_imports
 from api.metering import pages as meter_pages
 from api.metering import point_routes
 from api.metering import routes as tariff_routes
+from api.mounting import mount
 from api.notifications import contact_pages, contact_routes
 from api.offline import pages as offline_pages
 from api.open311 import desk_pages as request_pages
@@ -113,7 +116,8 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     door = opening.door(settings, service, site, memory, wall)
     opening.install(app, door)
     desk = alerts.Desk(service)
-    for documented in (
+    mount(
+        app,
         health.routes(service),
         rest.routes(service),
         registry.routes(service),
@@ -125,6 +129,7 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
         contact_routes.routes(service),
         order_routes.routes(service),
         request_routes.routes(service),
+        firmware_routes.routes(service),
         foreign_routes.routes(service, Sealer(settings.state_dir / "secrets")),
         energy_routes.routes(service),
         light_routes.routes(service),
@@ -134,16 +139,17 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
         point_routes.routes(service),
         meter_imports.routes(importer),
         enrolment.routes(service, settings.authority_folder, wall),
-    ):
-        app.include_router(documented)
+    )
     report_routes.add(app, site)
-    for other in (  # pages, and what has a standard's description of its own; paths of words before those of numbers
+    mount(  # pages, and what has a standard's description of its own; paths of words before those of numbers
+        app,
         open311_routes.routes(service, page=settings.public_url),
         sensorthings_routes.routes(service),
         import_pages.routes(site, importer),
         order_routes.pages(site, desk),
         listing.routes(site, desk),
         following.routes(site, desk),
+        firmware_pages.routes(site),
         foreign_pages.routes(site),
         rulebook_pages.routes(site),
         rule_pages.routes(site, trials),
@@ -162,12 +168,12 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
         alert_pages.routes(site, desk),
         pictures.routes(site, desk),
         reported.routes(site),
-    ):
-        app.include_router(other, include_in_schema=False)
+        documented=False,
+    )
     offline_pages.install(app, site)
     opendata_pages.install(app, site, settings.opendata_folder)
     operator, contact = settings.opendata_publisher, settings.accessibility_contact
-    app.include_router(accessibility.routes(site, operator=operator, contact=contact), include_in_schema=False)
+    mount(app, accessibility.routes(site, operator=operator, contact=contact), documented=False)
     shelf = public_opening.install(app, site)
     app.mount("/static", Static())
     app.add_middleware(Keeper, service=service, answer=answer, wall=wall, memory=memory)

@@ -1,14 +1,15 @@
 """Errors as problem details (RFC 9457) for systems and as a page for people: what was wrong, where, what to do."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from api.database import NotMigratedError, TooSlowError
 from api.language import choose
@@ -20,6 +21,31 @@ RETRY_S = 5
 REALM = 'Bearer realm="kraj"'
 SHOWN_CHARS_MAX = 2000
 """A wrong value is shown back; the longest list of known metrics fits."""
+
+PLAIN = """\
+<!doctype html>
+<html lang="cs">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <title>Chyba · Kraj</title>
+</head>
+<body>
+  <main>
+    <h1>Chyba na naší straně</h1>
+    <p>Stránku se nepodařilo ukázat. Podrobnosti jsou v záznamu služby; zkuste to za chvíli znovu.</p>
+    <p><a href="/">Zpět na přehled</a></p>
+    <div lang="en">
+      <h2>A fault on our side</h2>
+      <p>The page could not be shown. The log of the service has the details; try again in a while.</p>
+      <p><a href="/">Back to the overview</a></p>
+    </div>
+  </main>
+</body>
+</html>
+"""
+"""Where even the page of an error fails: it needs neither templates nor texts nor a database."""
 
 logger = logging.getLogger("kraj.api")
 
@@ -137,15 +163,20 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
     """What a 405 says besides: the methods of all operations at this path, where the router knows those of one only."""
     if error.status_code != 405:
         return {}
-    parts = request.url.path.split("/")
     found: set[str] = set()
-    for path, operations in request.app.openapi()["paths"].items():
-        known = path.split("/")
-        if len(known) == len(parts) and all(
-            one in ("", other) or one[0] == "{" for one, other in zip(known, parts, strict=True)
-        ):
-            found |= {method.upper() for method in operations}
+    for route in _routes(request.app.routes):
+        if route.path_regex.match(request.url.path):
+            found |= route.methods or set()
     return {"allow": ", ".join(sorted(found)) or (error.headers or {}).get("Allow", "GET")}
+
+
+def _routes(given: Iterable[Any]) -> Iterator[Route]:
+    """Also those of routers that the application includes."""
+    for one in given:
+        if hasattr(one, "effective_candidates"):
+            yield from _routes(one.effective_candidates())
+        elif hasattr(one, "methods"):
+            yield one
 
 
 _UNAVAILABLE = ((NotMigratedError, "not_migrated"), (TooSlowError, "too_slow"))
@@ -177,11 +208,15 @@ def install(
             logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         elif isinstance(error, UnavailableError):
             logger.warning("%s %s: %s", request.method, request.url.path, error)
-        if for_people(request):
+        if not for_people(request):
+            return answer(service, request, problem)
+        try:
             shown = page(request, details(service, request, problem))
-            shown.headers.update(_told_besides(problem))
-            return shown
-        return answer(service, request, problem)
+        except Exception:
+            logger.exception("the page of the error at %s failed", request.url.path)
+            shown = HTMLResponse(PLAIN, problem.status)
+        shown.headers.update(_told_besides(problem))
+        return shown
 
     for kind in (Problem, UnavailableError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from ingest import trains
+from ingest.campaigns import Campaigns
 from ingest.recompile import recompile
 from ingest.session import Link, Outgoing
 from kraj.clock import Clock
@@ -49,6 +50,7 @@ class Dispatcher:
         self._now = now
         self._met: Link | None = None
         self._documents: dict[int, bytes] = {}
+        self._campaigns = Campaigns()
         self._tended_at = self._recompiled_at = -math.inf
 
     async def run(self) -> None:
@@ -94,6 +96,7 @@ class Dispatcher:
             or await self._desired(connection, link)
         ):
             pass
+        await self._campaigns.tell(connection, link, self._now())
 
     async def _tend(self, connection: Connection) -> None:
         """What time alone brings: proof, expiry, higher versions, the next step of rollouts, programs compiled anew."""
@@ -105,6 +108,7 @@ class Dispatcher:
             log.warning("devices keep later versions than are desired: the versions were raised", devices=outgrown)
         async with connection.transaction():
             await dimming.step_rollouts(connection, now)
+        await self._campaigns.tend(connection, now)
         if time.monotonic() - self._recompiled_at >= RECOMPILE_S:
             await recompile(connection, now)
             self._recompiled_at = time.monotonic()

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from kraj.errors import ConfigurationError, UnavailableError
+from kraj.firmware_release import ROOT as RELEASES
 from kraj.topics import DOWN, NAME, ROOT, UP
 from stack import foreign
 from stack.probe import answers
@@ -338,9 +339,11 @@ def access_list(services: Iterable[str]) -> str:
         lines.append(f"user {name}")
         lines += [f"topic read {ROOT}/+/+/{channel}" for channel in UP]
         lines += [f"topic write {ROOT}/+/+/{channel}" for channel in DOWN]
+        lines.append(f"topic write {RELEASES}/+/+")
     lines += foreign.access_of_services(slots)
     lines += [f"pattern write {ROOT}/+/%u/{channel}" for channel in UP]
     lines += [f"pattern read {ROOT}/+/%u/{channel}" for channel in DOWN]
+    lines.append(f"pattern read {RELEASES}/+/+")  # what is signed is no secret
     lines += foreign.access_of_devices()  # other makers' devices, each below a name of its own
     return "\n".join(lines) + "\n"
 

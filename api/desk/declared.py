@@ -48,6 +48,7 @@ GROUPS: Final = (
         Place("groups", "/groups", "registry.groups", in_menu=True),
         Place("wiring", "/wiring", "wiring.heading", ("register",)),
         Place("foreign", "/foreign", "foreign.nav", in_menu=True),
+        Place("firmware", "/firmware", "firmware.nav", in_menu=True),
         Place("quarantine", "/quarantine", "page.quarantine", in_menu=True),
     )),
     Group("people", (

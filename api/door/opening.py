@@ -23,6 +23,7 @@ from api.door import (
 from api.door.door import Door
 from api.door.keeper import Memory
 from api.door.passwords import Passwords
+from api.mounting import mount
 from api.service import Service
 from api.site import Site
 from kraj.errors import ConfigurationError
@@ -46,19 +47,19 @@ def door(settings: Settings, service: Service, site: Site, memory: Memory, wall:
 
 def install(app: FastAPI, made: Door) -> None:
     """All its routes."""
-    for router in (rest.routes(made), privacy.routes(made), team_routes.routes(made)):
-        app.include_router(router)
-    for router in (
+    mount(app, rest.routes(made), privacy.routes(made), team_routes.routes(made))
+    mount(
+        app,
         entry.routes(made),
         factor_pages.routes(made),
         account.routes(made),
         people_pages.routes(made),
         team_pages.routes(made),
         privacy.pages(made),
-    ):
-        app.include_router(router, include_in_schema=False)
+        documented=False,
+    )
     if made.issuer is not None:
-        app.include_router(oidc_pages.routes(made, made.issuer), include_in_schema=False)
+        mount(app, oidc_pages.routes(made, made.issuer), documented=False)
 
 
 def page_url(settings: Settings) -> str:

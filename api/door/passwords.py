@@ -25,13 +25,14 @@ sparta123456 slavia123456 ceskarepublika obecniurad123 osvetleni123
 """
 """The longest of those that are tried first, in Czech and English; what is shorter is too short anyway."""
 COMMON = frozenset(_COMMON.split())
+_HASHER = argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
 
 
 class Passwords:
     """RFC 9106, second recommended option (64 MiB, three passes, four lanes)."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
-        self._hasher = hasher or argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
+        self._hasher = hasher or _HASHER
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def hash(self, password: str) -> str:

@@ -44,15 +44,16 @@ async def received(request: Request) -> Received:
     """The upload; raises ``Problem``: 415 for another type, 413 for too much, 400 for a form without a file."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == FORM:
-        return await _form(request)
+        return await file_of_form(request)
     if media not in MEDIA:
         raise Problem("import_media", 415, given=media or "?")
     data = b"".join([part async for part in _bounded(request, BYTES_MAX)])
     return Received(data, _name(request.query_params.get("file_name") or "import"), {})
 
 
-async def _form(request: Request) -> Received:
-    stream = _bounded(request, BYTES_MAX + OVERHEAD_BYTES_MAX)
+async def file_of_form(request: Request, most: int = BYTES_MAX + OVERHEAD_BYTES_MAX) -> Received:
+    """The file and the fields of a form of so many bytes at most; raises ``Problem`` likewise."""
+    stream = _bounded(request, most)
     try:
         form = await MultiPartParser(request.headers, stream, max_files=1, max_fields=10, max_part_size=2000).parse()
     except (MultiPartException, MultipartParseError, KeyError, ValueError) as error:
@@ -72,8 +73,12 @@ async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes]:
     async for part in request.stream():
         size += len(part)
         if size > most:
-            raise Problem("import_size", 413, limit=BYTES_MAX // 1024**2)
+            raise Problem("too_large", 413, size_max=most) if most < BYTES_MAX else _too_large()
         yield part
+
+
+def _too_large() -> Problem:
+    return Problem("import_size", 413, limit=BYTES_MAX // 1024**2)
 
 
 def _name(text: str) -> str:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.language import LANGUAGES, choose
+from api.mounting import mount
 from api.site import Site, version
 
 BRAND, PAPER = "#0b5d52", "#f6f7f5"
@@ -18,7 +19,7 @@ ICONS = (("icon-192.png", 192, "any"), ("icon-512.png", 512, "any"), ("icon-mask
 
 def install(app: FastAPI, site: Site) -> None:
     """All of it."""
-    app.include_router(routes(site), include_in_schema=False)
+    mount(app, routes(site), documented=False)
 
 
 def routes(site: Site) -> APIRouter:

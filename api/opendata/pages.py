@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api import formats
+from api.mounting import mount
 from api.opendata.serving import FRESH_S, PREFIX, Files, routes
 from api.public.pages import frame
 from api.public.shelf import wish_of
@@ -22,8 +23,7 @@ UNITS: Final = ("B", "kB", "MB", "GB")
 def install(app: FastAPI, site: Site, folder: Path) -> None:
     """Add the page and the files."""
     files = Files(folder)
-    app.include_router(page(site, files), include_in_schema=False)
-    app.include_router(routes(files), include_in_schema=False)
+    mount(app, page(site, files), routes(files), documented=False)
 
 
 def page(site: Site, files: Files) -> APIRouter:

@@ -58,7 +58,11 @@ class _Seen:
     reading: ReadingRow | None
     say: Catalogue
     told: Callable[[datetime], str]
-    proof: timedelta
+    due_at: datetime
+    proves: bool
+    """Whether its rule says what readings prove the repair at once (``proof_when``)."""
+    lights: bool
+    """As ``by_light`` says."""
 
 
 def routes(site: Site, desk: Desk) -> APIRouter:
@@ -115,14 +119,22 @@ def follow(
         command = None
     if reading is not None and reading.ts < begun:
         reading = None
-    seen = _Seen(row, later, command, reading, say, told, proof(desk.teller.rules.get(row.rule)))
+    rule = desk.teller.rules.get(row.rule)
+    proves = rule is not None and rule.proof_when is not None
+    seen = _Seen(row, later, command, reading, say, told, row.fixed_at + proof(rule), proves, by_light(desk, row))
     stages = [Stage(DONE, say("crew.stage.fixed", who=later[0].who, at=told(begun)))]
-    if row.kind == "lamp":
+    if seen.lights:
         stages += [_command(seen), _power(seen)]
     verdict, sentence = _verdict(seen)
     stages.append(_symptom(seen))
     stages.append(verdict)
     return Following(tuple(stages), sentence, verdict.mark, over=verdict.mark != WAITING)
+
+
+def by_light(desk: Desk, row: AlertRow) -> bool:
+    """Whether light shows the repair: not of a lamp that loses energy by burning."""
+    rule = desk.teller.rules.get(row.rule)
+    return row.kind == "lamp" and (rule is None or rule.loses is None)
 
 
 def _command(seen: _Seen) -> Stage:
@@ -184,16 +196,11 @@ def _verdict(seen: _Seen) -> tuple[Stage, str]:
         mark, name = ends[Step(last.step)]
         words = say(f"crew.stage.{name}", at=seen.told(last.at), who=last.who)
         return Stage(mark, words), words
-    fixed = row.fixed_at or last_of(seen.events)
+    by = "_proof" if seen.proves else ""
     if row.active:
-        lit = seen.row.kind == "lamp" and _power(seen).mark == DONE
-        due = say("crew.stage.due", at=seen.told(fixed + seen.proof))
-        return Stage(WAITING, due), say("crew.sentence.lit" if lit else "crew.sentence.waiting")
-    due_at = max(fixed, row.cleared_at or fixed) + CALM
-    words = say("crew.stage.calm", at=seen.told(due_at))
-    return Stage(WAITING, words), say("crew.sentence.calm", at=seen.told(due_at))
-
-
-def last_of(events: Sequence[AlertEventRow]) -> datetime:
-    """When the last step was taken."""
-    return events[-1].at
+        lit = seen.lights and _power(seen).mark == DONE
+        due = say("crew.stage.due", at=formats.instant(seen.due_at, say.language, formats.local_zone())[:-3])
+        return Stage(WAITING, due), say(f"crew.sentence.{'lit' if lit else 'waiting'}{by}")
+    fixed = row.fixed_at or seen.events[-1].at
+    calm = seen.told(max(fixed, row.cleared_at or fixed) + CALM)
+    return Stage(WAITING, say(f"crew.stage.calm{by}", at=calm)), say(f"crew.sentence.calm{by}", at=calm)

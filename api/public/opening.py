@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from api.mounting import mount
 from api.public import pages, phone_pages, report_pages
 from api.public.facts import Facts
 from api.public.guarding import Guard
@@ -14,10 +15,11 @@ def install(app: FastAPI, site: Site) -> Shelf:
     """Add the routes; gives the shelf for ``Front``."""
     facts = Facts(site.service, site.zone)
     shelf = Shelf(pages.Pages(site, facts).make)
-    for router in (
+    mount(
+        app,
         pages.routes(shelf),
         report_pages.routes(Desk(site, facts, Guard())),
         phone_pages.routes(site),
-    ):
-        app.include_router(router, include_in_schema=False)
+        documented=False,
+    )
     return shelf

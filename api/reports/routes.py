@@ -7,6 +7,7 @@ from pydantic import Field
 
 from api import cursors, parameters
 from api.language import choose
+from api.mounting import mount
 from api.problems import Problem, responses
 from api.reports import bodies, making, pages
 from api.reports.printing import MEDIA, PAGE, PRINT, TABLE, Printer, months
@@ -41,8 +42,8 @@ class Asked(parameters.Parameters):
 def add(app: FastAPI, site: Site) -> None:
     """The resources and the pages, which print in turns."""
     printer = Printer(site.service.texts)
-    app.include_router(routes(site.service, printer))
-    app.include_router(pages.routes(site, printer), include_in_schema=False)
+    mount(app, routes(site.service, printer))
+    mount(app, pages.routes(site, printer), documented=False)
 
 
 def routes(service: Service, printer: Printer) -> APIRouter:

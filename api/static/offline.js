@@ -81,19 +81,17 @@ function inTurn(form, submitter, action) {
 }
 
 // A proof by light, and a photo with words to it, are the server's while there is one; without it the repair alone
-// waits, and the words as a comment of their own.
+// waits, and the page says that it stays dark, and the words as a comment of their own.
+const lit = (form, action) => action.step === "fixed" && form.elements.light?.checked;
+const captioned = (form, action) => (action.photo && form.elements.caption?.value.trim()) || null;
+
 function served(form, action) {
-  return (action.photo && form.elements.caption?.value.trim()) || (action.step === "fixed" && form.elements.light?.checked);
+  return captioned(form, action) || lit(form, action);
 }
 
 async function taken(form, submitter, action, kept) {
-  if (!kept && (await reached())) return natively(form, submitter);
-  const caption = action.photo && form.elements.caption?.value.trim();
-  await act(form, submitter, action, kept);
-  if (!caption) return;
-  const { photo, name, ...more } = action;
-  await queue.add({ ...more, step: "commented", detail: caption, fields: { note: caption } });
-  await show();
+  if (!kept && (await reached())) natively(form, submitter);
+  else await act(form, submitter, action, kept);
 }
 
 async function reached() {
@@ -151,22 +149,35 @@ function describe(form, fields) {
 async function act(form, submitter, action, kept) {
   try {
     const id = await (kept ?? queue.add(action));
+    const words = await keptWords(form, action);
+    const dark = lit(form, action);
     const result = navigator.onLine ? await queue.sync(id) : null;
-    if (result?.refused) return natively(form, submitter);
+    if (result?.refused) {
+      if (words && (await queue.get(words))) await queue.drop(words);
+      return natively(form, submitter);
+    }
     if (!(await queue.get(id))) {
-      if (underWay.size === 1) return done(action); // the last one turns the page
+      if (underWay.size === 1) return done(action, dark); // the last one turns the page
       const order = document.querySelector("form[data-state]");
       if (order) order.elements.version.value = result?.versions[action.alert] ?? order.elements.version.value;
       return;
     }
     emptied(form, action);
     await show(result);
-    answered("offline.said.kept"); // once everything stands where it stays
+    answered(dark ? "offline.said.kept_dark" : "offline.said.kept"); // once everything stands where it stays
     await later();
   } catch (error) {
     console.warn("kraj: it cannot wait here", error);
     natively(form, submitter);
   }
+}
+
+// The words to a photo that waits, before anything is sent: the page may turn at any moment then.
+async function keptWords(form, action) {
+  const note = captioned(form, action);
+  if (!note) return null;
+  const { photo, name, ...more } = action;
+  return queue.add({ ...more, step: "commented", label: texts["step.commented"], detail: note, fields: { note } });
 }
 
 // As the browser alone would have sent it: the server's page says what is wrong.
@@ -179,8 +190,8 @@ function natively(form, submitter) {
   HTMLFormElement.prototype.submit.call(form);
 }
 
-function done(action) {
-  const word = action.step ?? "photo";
+function done(action, dark) {
+  const word = dark ? "fixed_dark" : (action.step ?? "photo");
   const page = `/alerts/${action.alert}?said=${word}`;
   if (location.pathname + location.search === page) location.reload();
   else location.assign(`${page}#said`);
@@ -189,7 +200,7 @@ function done(action) {
 // What is kept leaves its fields; what was typed since the press stays.
 function emptied(form, action) {
   for (const field of form.querySelectorAll("textarea")) if (field.value === action.fields.note) field.value = "";
-  if (action.photo) for (const field of form.querySelectorAll("input[type=file]")) field.value = "";
+  if (action.photo) for (const field of form.querySelectorAll("input[type=file], [name=caption]")) field.value = "";
 }
 
 async function later() {

@@ -141,7 +141,7 @@ globalThis.krajQueue = (() => {
       await drop(action.id);
       return "refused";
     }
-    if (status === 412 || status === 409) {
+    if (status === 412 || (status === 409 && action.step)) {
       const found = await now(action.alert);
       if (!found) return "later";
       const same = found.state === action.state && (found.assignee ?? "") === action.assignee;

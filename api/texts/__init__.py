@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -33,6 +34,11 @@ def catalogues() -> dict[str, Catalogue]:
 
 def read(name: str) -> dict[str, str]:
     """The texts of a file by dotted key."""
+    return dict(_read(name))
+
+
+@cache
+def _read(name: str) -> Mapping[str, str]:
     return dict(_flat("", tomllib.loads(files("api.texts").joinpath(f"{name}.toml").read_text("utf-8"))))
 
 

@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 
 from kraj.errors import UnavailableError
 from kraj.kinds import LAMP
+from kraj.store import offers
 from kraj.store.connection import Connection
 from kraj.topics import Channel
 
@@ -42,7 +43,7 @@ a per cent of DALI is light, not watts."""
 ERROR_CHARS_MAX = 200
 VERSION_MAX = 2**53
 
-_SENDING = """(d.state IN ('registered', 'provisioned', 'active') AND NOT coalesce(
+SENDING = """(d.state IN ('registered', 'provisioned', 'active') AND NOT coalesce(
     (SELECT bool_and(x.revoked_at IS NOT NULL) FROM device_certificate x WHERE x.device_id = d.device_id), false))"""
 
 
@@ -131,7 +132,7 @@ async def claim(connection: Connection, now: datetime, limit: int) -> list[Due]:
             SELECT command_id, device_id FROM command WHERE state IN ('requested', 'sent') AND next_at <= %(now)s
                 AND until > %(now)s ORDER BY next_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         ), whose AS MATERIALIZED (
-            SELECT f.command_id, m.name AS municipality, d.name AS device, {_SENDING} AS sending
+            SELECT f.command_id, m.name AS municipality, d.name AS device, {SENDING} AS sending
             FROM found f JOIN device d USING (device_id) JOIN municipality m USING (municipality_id)
         ), claimed AS (
             UPDATE command c SET attempts = c.attempts + sending::integer,
@@ -228,6 +229,7 @@ async def forget_sent(connection: Connection, now: datetime) -> int:
             " ORDER BY 1 FOR UPDATE)",
             [now],
         )
+        await offers.forgotten(connection, now)
         cursor = await connection.execute("UPDATE desired SET sent_version = NULL WHERE sent_version IS NOT NULL")
     return cursor.rowcount
 
@@ -237,13 +239,13 @@ async def unsent(connection: Connection, now: datetime, limit: int) -> list[Unse
     statement = f"""
         WITH found AS MATERIALIZED (
             (SELECT w.device_id FROM desired w JOIN device d USING (device_id)
-             WHERE w.sent_version IS DISTINCT FROM w.version AND {_SENDING} LIMIT %(limit)s)
+             WHERE w.sent_version IS DISTINCT FROM w.version AND {SENDING} LIMIT %(limit)s)
             UNION
             (SELECT w.device_id FROM desired w JOIN device d USING (device_id)
              WHERE w.reported_version IS DISTINCT FROM w.version AND w.reported_version < w.version
                 AND w.reported_at > w.sent_at AND w.sent_at <= %(now)s - make_interval(secs => {OLDER_S})
                 AND w.sent_at <= %(now)s - least(w.sent_at - w.changed_at, make_interval(secs => {OLDER_S_MAX}))
-                AND {_SENDING} LIMIT %(limit)s)
+                AND {SENDING} LIMIT %(limit)s)
         )
         SELECT w.device_id, m.name AS municipality, d.name AS device, w.version, w.programs, w.interval_s
         FROM found JOIN desired w USING (device_id) JOIN device d USING (device_id)
@@ -312,8 +314,7 @@ async def documents(connection: Connection, numbers: Sequence[int]) -> dict[int,
 async def take_said(connection: Connection, said: Sequence[Said], online: Sequence[int], now: datetime) -> None:
     """Take what devices answer, in ingest's transaction; what is no answer to ours is left alone.
 
-    ``online``: devices that are there again; what they have not answered is due at once. Nothing is prepared here, for
-    the reason that ``connect`` gives.
+    ``online``: devices that are there again; what they have not answered is due at once. Nothing is prepared here.
     """
     results: dict[tuple[UUID, int], _Result] = {}
     reports: dict[int, _Reported] = {}
@@ -340,10 +341,12 @@ async def take_said(connection: Connection, said: Sequence[Said], online: Sequen
             {"now": now, "devices": list(online)},
             prepare=False,
         )
+        await offers.there_again(connection, online, now)
 
 
 async def _results(connection: Connection, results: Mapping[tuple[UUID, int], _Result], now: datetime) -> None:
     """By the number, and only from the device that was told. Rows are locked in order, as by everybody here."""
+    errors = {of: None if result.ok else _error(result.error) for of, result in results.items()}
     await connection.execute(
         """
         WITH said AS MATERIALIZED (
@@ -362,10 +365,11 @@ async def _results(connection: Connection, results: Mapping[tuple[UUID, int], _R
             "ids": [number for number, _ in results],
             "devices": [device_id for _, device_id in results],
             "ok": [result.ok for result in results.values()],
-            "errors": [None if result.ok else _error(result.error) for result in results.values()],
+            "errors": list(errors.values()),
         },
         prepare=False,
     )
+    await offers.answered(connection, errors, now)
 
 
 async def _reports(connection: Connection, reports: Mapping[int, _Reported], now: datetime) -> None:

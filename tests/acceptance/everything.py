@@ -18,6 +18,7 @@ from tests.acceptance.test_crew_page import trip
 from tests.api.alerting import change, told
 from tests.api.signing import COOKIE, SESSION, person
 from tests.kraj.importing.samples import csv_file
+from tests.kraj.store.firmware import PUBLIC, release
 
 Connection = psycopg.Connection[Any]
 HALF, UNPROVEN = "half", "unproven"
@@ -110,6 +111,7 @@ def seed(connection: Connection, site: str, segment: str) -> dict[str, list[str]
         "/assets/{asset_id}": [f"/assets/{lamp}", "/assets/1"],
         "/assets/{asset_id}/edit": [f"/assets/{lamp}/edit"],
         "/devices/{name}": [f"/devices/{device}"],
+        "/firmware/campaigns/{campaign_id}": [f"/firmware/campaigns/{handed_out(connection, now)}"],
         "/groups/{group_id}": ["/groups/1?q=VO"],
         "/imports/{import_id}": [upload],
         "/lighting/orders/{order_id}": ["/lighting/orders/1"],
@@ -141,6 +143,44 @@ def seed(connection: Connection, site: str, segment: str) -> dict[str, list[str]
         "/rules/windows/{window_id}": ["/rules/windows/1"],
         "/teams/{team_id}": ["/teams/1"],
     }
+
+
+def handed_out(connection: Connection, now: datetime) -> int:
+    """A release, and a campaign for a town's lamps of which one has failed; the campaign's number."""
+    found = release(2, expires=int(now.timestamp()) + 86_400)
+    number = one(
+        connection,
+        "INSERT INTO firmware_release (digest, product, release_version, name, runtime, expires_at, key_number, files,"
+        " size_bytes, head, uploaded_at, who) VALUES (%s, 'kraj-node', 2, '1.2.0', 'mpy 6', %s, %s, 2, %s, %s, %s,"
+        " 'Jana') RETURNING release_id",
+        found.digest,
+        now + timedelta(days=1),
+        found.manifest.key,
+        len(found.container),
+        found.head,
+        now,
+    )
+    connection.execute(
+        "INSERT INTO firmware_container (release_id, container) VALUES (%s, %s)", [number, found.container]
+    )
+    connection.execute("INSERT INTO firmware_key VALUES (%s, 1, %s)", [found.manifest.key, PUBLIC[0]])
+    campaign = one(
+        connection,
+        "INSERT INTO firmware_campaign (release_id, municipality_id, share_pct, failures_max_pct, soak_min, state,"
+        " started_at, changed_at, who, reason, error) VALUES (%s, 1, 5, 5, 60, 'paused', %s, %s, 'Jana', 'Oprava', '1')"
+        " RETURNING campaign_id",
+        number,
+        now,
+        now,
+    )
+    connection.execute(
+        "INSERT INTO firmware_update (campaign_id, device_id, municipality_id, place, state, next_at, changed_at,"
+        " error) SELECT %s, device_id, 1, device_id, CASE device_id %% 3 WHEN 0 THEN 'waiting' WHEN 1 THEN 'failed'"
+        " ELSE 'running' END, %s, %s, CASE device_id %% 3 WHEN 1 THEN 'update_failed' END FROM device"
+        " WHERE municipality_id = 1",
+        [campaign, now, now],
+    )
+    return campaign
 
 
 def metered(connection: Connection, now: datetime) -> None:

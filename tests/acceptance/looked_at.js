@@ -65,6 +65,7 @@
     one.blur();
   }
   if (document.getAnimations().length) fault("moves although nothing should");
+  for (const one of document.querySelectorAll("[aria-busy=true], progress:indeterminate")) fault("waits without an end", one);
   const first = reached[0];
   if (document.querySelector("header") && (!first || !first.matches("a.skip[href='#content']") || !document.querySelector("main#content[tabindex='-1']"))) {
     fault("no way past the header", first);
@@ -88,5 +89,6 @@
       fault("too small", one, boxes.map(({ width, height }) => `${width} × ${height}`).join(", "));
     }
   }
+  self.lookedAt = { looks, reached };
   return faults;
 };

@@ -12,6 +12,7 @@ from kraj.store.registry import register
 from tests.acceptance.test_page import Connection, browser, connection, faultless, site
 from tests.api.alerting import lamp_out
 from tests.api.conftest import DEVICES, MUNICIPALITIES, Region
+from tests.api.orders.test_pictures import jpeg
 from tests.api.signing import SESSION, SIGNED, person
 
 pytestmark = pytest.mark.browser
@@ -218,4 +219,65 @@ def test_what_is_pressed_while_another_press_is_sent_is_done_too(
     assert [step for step, _, _ in steps(crew, alert)] == ["acknowledged", "fixed"]
     page.wait_for_load_state()
     assert page.evaluate("krajQueue.all().then((all) => all.length)") == 0
+    photos_and_words(crew, phone, page, lamp_out(crew, "VO-10 Školní") + 1)
     page.close()
+
+
+def photos_and_words(crew: Region, phone: BrowserContext, page: Page, alert: int) -> None:
+    """A photo waits with its words and is told when it is refused; other forms keep what is typed; light waits not."""
+    order = f"{page.url.split('/alerts')[0]}/alerts/{alert}"
+    picture: Any = {"name": "stozar.jpg", "mimeType": "image/jpeg", "buffer": jpeg()}
+    none: Any = {"name": "dopis.png", "mimeType": "image/png", "buffer": b"no picture"}
+    note, caption, photo = (page.get_by_label(label) for label in ("Text of the note", "About the photo", "A photo of"))
+    add = page.get_by_role("button", name="Add the photo")
+    page.goto(order)
+    phone.set_offline(True)
+    note.fill("Half a thought")
+    caption.fill("The pole leans")
+    photo.set_input_files(picture)
+    add.click()
+    said(page, "Kept in the telephone")
+    expect(waiting(page)).to_have_count(2)
+    expect(note).to_have_value("Half a thought")
+    expect(caption).to_have_value("")
+    photo.set_input_files(none)
+    add.click()
+    expect(waiting(page)).to_have_count(3)
+    expect(page.get_by_label("Light at 100 %")).to_be_checked()
+    page.get_by_role("button", name="Mark as fixed").click()
+    said(page, "The lamp will not be switched on")
+    expect(waiting(page)).to_have_count(4)
+    assert faultless(page) == []
+    phone.set_offline(False)
+    said(page, "Sent: 3")
+    refused = waiting(page).filter(has_text="The server has not taken it")
+    expect(refused).to_contain_text("dopis.png")
+    expect(waiting(page)).to_have_count(1)
+    assert faultless(page) == []
+    refused.get_by_role("button", name="Discard").click()
+    expect(waiting(page)).to_have_count(0)
+    found = [(step, text) for step, _, text in steps(crew, alert)]
+    assert [step for step, _ in found] == ["commented", "commented", "fixed"]
+    assert found[1:] == [("commented", "The pole leans"), ("fixed", "Half a thought")]
+    assert crew.connection.execute("SELECT count(*) FROM alert_photo").fetchone() == (1,)
+    lit = "SELECT count(*) FROM command JOIN alert USING (asset_id) WHERE alert_id = %s"
+    assert crew.connection.execute(lit, [alert]).fetchone() == (0,)
+
+    # With a connection a form that is sent turns the page, and what is in the other one stays.
+    page.goto(order)
+    note.fill("Kept while a photo goes")
+    caption.fill("From below")
+    photo.set_input_files(picture)
+    add.click()
+    expect(page).to_have_url(re.compile("said=photo"))
+    expect(note).to_have_value("Kept while a photo goes")
+    expect(caption).to_have_value("")
+    caption.fill("From above")
+    photo.set_input_files(picture)
+    page.get_by_role("button", name="Add the note").click()
+    expect(page).to_have_url(re.compile("said=commented"))
+    expect(note).to_have_value("")
+    expect(caption).to_have_value("From above")
+    until(page, "document.querySelector('#photo').files[0]?.name === 'stozar.jpg'")
+    add.click()
+    expect(page.get_by_role("img", name=re.compile("hoto"))).to_have_count(3)

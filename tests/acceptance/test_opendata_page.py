@@ -1,8 +1,6 @@
 """Somebody who wants data: finds a set, sees its columns and first rows, and takes the file; in both languages."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from stack import opendata
 from stack.database import OWNER
 from stack.process import free_port
 from tests.acceptance.test_page import START_S_MAX, answers, browser, complaints, faultless
+from tests.forked import Program
 from tests.stack.opendata_region import AT, REGION, settle
 
 __all__ = ["browser", "complaints"]
@@ -40,9 +39,8 @@ def address(database_role_url: Callable[[str], str], tmp_path: Path) -> Iterator
         "KRAJ_DATABASE_URL": database_role_url("kraj_api"),
         "KRAJ_API_PORT": str(port),
         "KRAJ_OPENDATA_DIR": str(folder),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    process = subprocess.Popen([sys.executable, "-m", "api"], env=environment)
+    process = Program("api", env=environment, log=tmp_path / "api.log")
     try:
         deadline = time.monotonic() + START_S_MAX
         while not answers(port):

@@ -2,8 +2,6 @@
 
 import http.client
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from stack.process import free_port
 from tests.acceptance import marks
 from tests.acceptance.keys import enter
 from tests.api.signing import SIGNED, signed_in
+from tests.forked import Program
 
 pytestmark = pytest.mark.browser
 
@@ -72,10 +71,8 @@ def site(database_role_url: Callable[[str], str], tmp_path: Path) -> Iterator[st
         **{name: value for name, value in os.environ.items() if not name.startswith("KRAJ_")},
         "KRAJ_DATABASE_URL": database_role_url("kraj_api"),
         "KRAJ_API_PORT": str(port),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    with (tmp_path / "api.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "api"], env=environment, stdout=log, stderr=log)
+    process = Program("api", env=environment, log=tmp_path / "api.log")
     try:
         deadline = time.monotonic() + START_S_MAX
         while not answers(port):

@@ -18,6 +18,7 @@ from stack.bench import wall
 from tests.api import signing
 from tests.api.conftest import NOW, Region
 from tests.api.orders.test_pictures import exif, jpeg
+from tests.kraj.store import firmware
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("contract_hooks.py")
@@ -51,6 +52,8 @@ def plant(region: Region, base: str) -> None:
     wall.plant(region.connection, "zdarna")
     town = {"municipality": "olsinka"}
     span = {"valid_from": "2026-11-20T00:00:00Z", "valid_to": "2026-12-01T00:00:00Z"}
+    release = firmware.release(1, expires=int(NOW.timestamp()) + 86_400)
+    region.connection.execute("INSERT INTO firmware_key VALUES (%s, 1, %s)", [release.manifest.key, firmware.PUBLIC[0]])
     rule = '[hot]\nkind = "lamp"\nwhen = "power_w > 50 W"\nseverity = "minor"\ntitle = { cs = "Hodně", en = "Much" }\n'
     with httpx.Client(base_url=base, headers=SIGNED) as client:
         for path, body in (
@@ -78,6 +81,12 @@ def plant(region: Region, base: str) -> None:
             ("/v1/imports/1/apply", b"", "application/json"),
             ("/open311/v2/requests.json", b"service_code=dark_lamp&address_id=2", "application/x-www-form-urlencoded"),
             ("/v1/alerts/1/photos", jpeg(exif(6)), "image/jpeg"),
+            ("/v1/firmware/releases", release.container, "application/octet-stream"),
+            (
+                "/v1/firmware/campaigns",
+                f'{{"release": "{release.digest}", "municipality": "olsinka", "reason": "r"}}'.encode(),
+                "application/json",
+            ),
         ):
             answer = client.post(path, content=content, headers={"content-type": media})
             assert answer.is_success, (path, answer.text)

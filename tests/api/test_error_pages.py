@@ -1,13 +1,17 @@
 """Whatever goes wrong, people get a page in their language: what it was, what to do, and a way on."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from jinja2 import Environment
 
+from api import problems
 from api.app import create
 from kraj.settings import Settings
+from stack.database import OWNER
 from tests.api import signing
 from tests.api.conftest import Region
 
@@ -20,6 +24,7 @@ CASES: list[tuple[int, str, str, dict[str, Any]]] = [
     (405, "DELETE", "/alerts", {}),
     (403, "POST", "/rules/windows", {"headers": {"sec-fetch-site": "cross-site"}, "content": b""}),
     (413, "POST", "/rules/own", {"headers": FORM, "content": b"text=" + bytes(3_000_000)}),
+    (422, "POST", "/labels", {"headers": FORM, "content": b""}),
     (410, "GET", "/links/none", {}),
 ]
 
@@ -54,6 +59,45 @@ async def test_a_fault_of_ours_is_a_page_without_what_it_was(region: Region, cli
         assert answer.headers["content-type"].startswith("text/html"), path
         assert "power_k" not in answer.text
         says_what_to_do(answer.text, answer.status_code, "en")
+
+
+async def test_what_nobody_expected_is_a_page_and_in_the_log(
+    database_role_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even where the page of an error is itself at fault."""
+    signing.signed_in(database_role_url(OWNER))
+    app = create(Settings(), database_role_url("kraj_api"))
+
+    @app.get("/broken")
+    def broken() -> None:  # pyright: ignore[reportUnusedFunction]
+        raise RuntimeError("a secret of ours")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        signing.sign(client)
+        for language in ("cs", "en"):
+            caplog.clear()
+            answer = await client.get("/broken", headers=HTML | {"accept-language": language})
+            assert answer.status_code == 500
+            assert answer.headers["content-type"].startswith("text/html")
+            says_what_to_do(answer.text, 500, language)
+            assert "secret" not in answer.text
+            assert "GET /broken failed" in caplog.text
+            assert "a secret of ours" in caplog.text
+        answer = await client.get("/broken", headers={"accept": "application/json"})
+        assert (answer.status_code, answer.json()["type"]) == (500, "/problems/internal")
+
+        caplog.clear()
+        monkeypatch.setattr(Environment, "get_template", None)
+        for path, status in (("/broken", 500), ("/nowhere", 404)):
+            answer = await client.get(path, headers=HTML)
+            assert answer.status_code == status
+            assert answer.text == problems.PLAIN
+        assert caplog.text.count("the page of the error at") == 2
+        assert caplog.text.count("TypeError: 'NoneType'") == 2
 
 
 @pytest.mark.parametrize("language", ["cs", "en"])

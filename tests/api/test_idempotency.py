@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from api.registry.exchange import REPLAYED
+from kraj.firmware_release import key_number, read
 from tests.api.alerting import lamp_out
 from tests.api.conftest import NOW, Region
 from tests.api.orders.test_pictures import exif, jpeg
+from tests.kraj.store.firmware import PUBLIC, container
 
 JSON = "application/json"
 CSV = "označení;druh;obec\nVO-{n};lamp;olsinka\n"
@@ -19,6 +21,8 @@ SPAN = {"valid_from": NOW.isoformat(), "valid_to": (NOW + timedelta(days=1)).iso
 LAMP = {"asset_id": 1, "reason": "r"}
 EANS = ("859182400123456789", "859182400501380873")
 BILL = {"ean": EANS[0], "period_from": "2026-10-01", "period_until": "2026-10-31", "kwh": 1000, "czk": 5000}
+SOON = int((NOW + timedelta(days=30)).timestamp())
+RELEASE = read(container(1, expires=SOON), PUBLIC).digest
 HOOK = "webhook+https://hooks.example.cz/a"
 
 
@@ -138,6 +142,13 @@ CASES = {
         f"od;ean;odběr kWh\n25.10.2026 00:00;{EANS[0]};9,4\n".encode(),
         media="text/csv",
     ),
+    "/v1/firmware/releases": Case(
+        "firmware_release", container(1, expires=SOON), container(2, expires=SOON), media="application/octet-stream"
+    ),
+    "/v1/firmware/campaigns": Case(
+        "firmware_campaign",
+        *named({"release": RELEASE, "municipality": "olsinka", "reason": "r"}, reason="s"),
+    ),
     "/v1/pulls": Case("pull", *named({"name": "cloud", "device": "lamp-1", "url": "https://cloud.example/api"})),
 }
 
@@ -151,6 +162,11 @@ async def made_ready(path: str, region: Region, client: httpx.AsyncClient) -> st
     if path == "/v1/pulls":
         await client.post("/v1/mappings", json=CASES["/v1/mappings"].first)
         await client.put("/v1/foreign/devices/lamp-1", json={"adapter": "json", "mapping": "lamps"})
+    if path.startswith("/v1/firmware/"):
+        region.connection.execute("INSERT INTO firmware_key VALUES (%s, 1, %s)", [key_number(PUBLIC[0]), PUBLIC[0]])
+    if path == "/v1/firmware/campaigns":
+        where, first = "/v1/firmware/releases", CASES["/v1/firmware/releases"].first
+        await client.post(where, content=first, headers={"content-type": "application/octet-stream"})
     if path == "/v1/lighting/locks":
         region.connection.execute(
             """UPDATE asset SET metadata = metadata || '{"cabinet": "RVO-1"}' WHERE asset_id = 1"""

@@ -35,7 +35,7 @@ WORTH = re.compile(r"(?!problem)[a-z][a-z0-9]+(?:_|\\\.)|\[a-z0-9_\.\]\+_(?:titl
 SAME = {
     *("account.token", "alerts.scope_region", "crew.near_hint", "door.email", "fleet.no_value", "import.nav"),
     *("lighting.program", "lighting.segment", "metering.distributor", "metering.theirs", "page.title", "people.role"),
-    *("public.col_co2", "public.service.wifi", "registry.firmware", "requests.sources.open311"),
+    *("firmware.nav", "public.col_co2", "public.service.wifi", "registry.firmware", "requests.sources.open311"),
 }
 """Words that both languages have, names and examples."""
 ENGLISH = re.compile(r"\b(the|and|with|of|this|that|is|are|not|what|which|has|have|been)\b")

@@ -137,6 +137,23 @@ def test_ingest_cannot_forge_what_devices_say(guarded: Broker) -> None:
         assert slot.until("kraj/brno/lamp-1/result") == []
 
 
+def test_devices_read_releases_that_ingest_alone_may_write(guarded: Broker) -> None:
+    topic = "kraj_release/0123456789abcdef"
+    with connected(guarded, "slot_0", "three") as slot, connected(guarded, "lamp-1", "one-with$signs") as lamp:
+        publish(slot, f"{topic}/0", b"block", retain=True)
+        publish(slot, f"{topic}/manifest", b"head", retain=True)
+        for forged in (f"{topic}/0", f"{topic}/1", "kraj_release/fedcba9876543210/0", "kraj_release/x"):
+            publish(lamp, forged, b"forged", retain=True)
+        publish(slot, "kraj_release/too/deep/0", b"x", retain=True)
+        subscribe(lamp, "kraj_release/#")
+        subscribe(lamp, "kraj/brno/lamp-1/ack")
+        publish(slot, "kraj/brno/lamp-1/ack", b"end")
+        heard = lamp.until("kraj/brno/lamp-1/ack")
+        assert sorted(heard) == [(f"{topic}/0", b"block", True), (f"{topic}/manifest", b"head", True)]
+        for name in ("0", "manifest"):
+            publish(slot, f"{topic}/{name}", b"", retain=True)
+
+
 def test_nobody_connects_without_a_right_password(guarded: Broker) -> None:
     for name, password in (("", None), ("lamp-1", None), ("lamp-1", "two"), ("lamp-3", "two")):
         with pytest.raises(PermissionError), connected(guarded, name, password):

@@ -29,7 +29,8 @@ from stack.database import OWNER
 from stack.demo import new_device
 from stack.mending import Fixed, mended
 from tests.api import signing
-from tests.ingest.rig import ROOT, Ingest, query, wait_until
+from tests.forked import ROOT
+from tests.ingest.rig import Ingest, query, wait_until
 
 REAL_S_MAX = 60.0
 PAST_S, SPEED = 3000, 600

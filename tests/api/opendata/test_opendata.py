@@ -94,6 +94,60 @@ async def test_anybody_reads_files_whole_in_parts_packed_and_only_when_they_have
     assert (asked.status_code, "Range" in asked.headers["access-control-allow-headers"]) == (204, True)
 
 
+async def test_what_the_catalogue_names_is_there_and_whatever_else_is_asked_is_answered_with_a_problem(
+    anybody: httpx.AsyncClient, database_role_url: Callable[[str], str], region: Region, tmp_path: Path
+) -> None:
+    opendata.build(database_role_url("kraj_api"), tmp_path / "opendata", BASE, NOW)
+    media = "http://www.iana.org/assignments/media-types/"
+
+    async def named(url: str) -> httpx.Response:
+        assert url.startswith(f"{BASE.base}/opendata"), url
+        found = await anybody.get(url.removeprefix(BASE.base))
+        assert found.status_code == 200, url
+        return found
+
+    catalogue = (await named(f"{BASE.base}/opendata/catalog.jsonld")).json()
+    assert (await named(catalogue["domovská_stránka"])).headers["content-type"].startswith("text/html")
+    assert len(catalogue["datová_sada"]) == len(DATASETS)
+    for url in catalogue["datová_sada"]:
+        one = (await named(url)).json()
+        assert one["iri"] == url, "an IRI is where its document lies"
+        page, _, place = one["vstupní_stránka"].partition("#")
+        assert f'id="{place}"' in (await named(page)).text
+        for distribution in one["distribuce"]:
+            file = await named(distribution["soubor_ke_stažení"])
+            assert media + file.headers["content-type"].split(";")[0] == distribution["typ_média"]
+            if "schéma" not in distribution:
+                continue
+            table = (await named(distribution["schéma"])).json()
+            assert table["url"] in distribution["soubor_ke_stažení"]
+            heads = [column["name"] for column in table["tableSchema"]["columns"] if not column.get("virtual")]
+            assert file.text.partition("\r\n")[0].split(",") == heads
+
+    for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"):
+        for path in (
+            "/opendata",
+            "/opendata/",
+            "/opendata/stops.csv",
+            "/opendata/%00",
+            "/opendata/" + "a" * 5000,
+            "/opendata/a/b",
+        ):
+            for headers in (
+                {"accept": "*/*"},
+                {"range": "bytes=9-3", "if-range": "no tag"},
+                {"range": "lines=1-2", "if-none-match": ",,W/", "if-modified-since": "yesterday"},
+                {"accept-encoding": "gzip;q=0", "range": "bytes=" + "0-1," * 40 + "5-"},
+            ):
+                answer = await anybody.request(method, path, headers=headers)
+                assert answer.status_code in {200, 204, 206, 304, 307, 400, 403, 404, 405, 416}, (method, path, headers)
+                if answer.status_code in {403, 404, 405} and method != "HEAD":
+                    assert answer.headers["content-type"] == "application/problem+json"
+                    assert answer.json()["status"] == answer.status_code
+                if answer.status_code == 405:
+                    assert "GET" in answer.headers["allow"]
+
+
 async def test_nothing_else_of_the_folder_is_given_and_nobody_writes(
     anybody: httpx.AsyncClient, database_role_url: Callable[[str], str], region: Region, tmp_path: Path
 ) -> None:

@@ -183,7 +183,9 @@ async def test_the_order_says_class_spare_part_and_what_nobody_has_written_down(
 async def test_a_repair_is_followed_from_the_order_to_the_proof(region: Region, client: httpx.AsyncClient) -> None:
     number = lamp_out(region)
     connection = region.connection
-    assert "data-repair" not in await page(client, f"/alerts/{number}")
+    order = await page(client, f"/alerts/{number}")
+    assert "data-repair" not in order
+    assert "Hned rozsvítit na 100 %" in order
     fields = {"step": "fixed", "version": "1", "light": "1"}
     answer = await client.post(f"/alerts/{number}/steps", data=fields, headers=HTML)
     assert answer.headers["location"] == f"/alerts/{number}?said=fixed#said"
@@ -195,15 +197,17 @@ async def test_a_repair_is_followed_from_the_order_to_the_proof(region: Region, 
         return await page(client, f"/alerts/{number}/repair")
 
     text = await seen()
-    for words in ("Příkaz 100 % čeká na odeslání", "zatím nepřišlo žádné měření", "příznak trvá, čeká se na měření"):
+    proven_by = ("čeká se na dvě měření po sobě", "nejpozději 22.\xa011.\xa02026 09:15")
+    for words in ("Příkaz 100 % čeká na odeslání", "zatím nepřišlo žádné měření", *proven_by):
         assert words in text, words
     connection.execute("UPDATE command SET state = 'confirmed', settled_at = %s", [NOW])
     region.reading("VO-9 Nádražní", NOW + timedelta(seconds=30), power_w=40.5, level_commanded_pct=100)
     text = await seen()
-    for words in ("potvrdil to příkon", "40,5 W z 41,3 W: svítí", "porucha se ověří sama"):
+    for words in ("potvrdil to příkon", "40,5 W z 41,3 W: svítí", "ověří druhé takové měření"):
         assert words in text, words
     told(region, change(region, "VO-9 Nádražní", "lamp_out", Step.CLEARED, at=NOW + timedelta(minutes=11)))
-    assert "Když se příznak do 7:56 nevrátí" in (await seen()).replace("07:", "7:")
+    words = "Opravu ověří dvě dobrá měření po sobě, nebo to, že se příznak do 7:56 nevrátí"
+    assert words in (await seen()).replace("07:", "7:")
     assert 'data-over="false"' in await seen()
     connection.execute(
         "UPDATE alert SET state = 'closed', closed_at = now();"
@@ -215,6 +219,14 @@ async def test_a_repair_is_followed_from_the_order_to_the_proof(region: Region, 
     connection.execute("UPDATE alert SET state = 'open'; UPDATE alert_event SET step = 'reopened' WHERE who = 'time'")
     assert "oprava nepomohla" in await seen()
     await page(client, "/alerts/999/repair", 404)
+
+    # A lamp that burns by day is not proven by light.
+    told(region, change(region, "VO-10 Školní", "day_burner", evidence={"power_w": 40.0}))
+    assert "Hned rozsvítit na 100 %" not in await page(client, f"/alerts/{number + 1}")
+    await client.post(f"/alerts/{number + 1}/steps", data={"step": "fixed", "version": "1"}, headers=HTML)
+    text = await page(client, f"/alerts/{number + 1}/repair")
+    assert "čeká se na dvě měření po sobě" in text
+    assert "100 %" not in text
 
 
 async def test_light_now_is_a_button_and_a_lock_says_why_not(region: Region, client: httpx.AsyncClient) -> None:

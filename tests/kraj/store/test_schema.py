@@ -92,8 +92,9 @@ READ_BY_INGEST = {
         "safety_lock",
     ),
     *("command", "device_command", "desired", "desired_left"),
+    *("firmware_release", "firmware_container", "firmware_campaign", "firmware_update"),
 }
-"""Of the last three rows it writes single columns: how far a program and a command have got."""
+"""Of the last four rows it writes single columns: how far a program, a command and a release have got."""
 READ_BY_THE_API = {
     *("slot", "device_status", "device_event", "quarantine", "quarantine_overflow", "unknown_key", "resend"),
     *("alert", "outbox", "delivery", "rule_failure", "device", "installed", "audit_entry", "device_life"),
