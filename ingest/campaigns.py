@@ -30,6 +30,7 @@ class Campaigns:
 
     def __init__(self) -> None:
         self._look_at = -math.inf
+        self._remind = False
 
     async def tend(self, connection: Connection, now: datetime) -> None:
         """What time and what devices say bring: outcomes, the next stage, an end."""
@@ -40,6 +41,7 @@ class Campaigns:
             await offering.settle(connection, now)
             if changed := await offering.step(connection, now):
                 log.info("campaigns of firmware went on", campaigns=changed)
+        self._remind = True
         done = time.monotonic()
         self._look_at = done + max(LOOK_S, (done - began) / LOOK_SHARE)
 
@@ -51,7 +53,11 @@ class Campaigns:
                 await offering.cleared(connection, kept.release_id, now)
         for kept in await offering.unpublished(connection):
             await self._publish(connection, link, kept, now)
-        offers = [one for one in await offering.claim(connection, now, OFFERS_MAX) if one.sending]
+        claimed = await offering.claim(connection, now, OFFERS_MAX)
+        if self._remind:
+            claimed += await offering.claim(connection, now, OFFERS_MAX - len(claimed), "accepted")
+            self._remind = False
+        offers = [one for one in claimed if one.sending]
         try:
             await link.deliver_each([offer(one) for one in offers])
         except UnavailableError:

@@ -78,6 +78,10 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
             "each. It needs --identities, and node with the packages of a checkout (`make setup`).",
         ),
     ] = 0,
+    flashed: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the signed release that new ones start with, as `kraj demo` makes it."),
+    ] = None,
     flash: Annotated[
         Path | None,
         typer.Option(help="Folder that keeps the flash of devices on the real firmware; else within KRAJ_STATE_DIR."),
@@ -117,6 +121,7 @@ def simulate(  # noqa: PLR0917 - options of the command line, never positional
                 identities=identities,
                 broker=Address(settings.mqtt_host, settings.mqtt_port),
                 offset_ms=offset_ms,
+                flashed=flashed,
             )
         asyncio.run(_simulate(settings, made, befalling, file, pace, interval, passwords, identities, crew))
     except KrajError as error:

@@ -24,6 +24,8 @@ from simulators.physics.frame import DAY_MS
 from simulators.region import Asset, Device, Region, region
 from stack import billing, history, mending, streets
 from stack.database import EmbeddedPostgres
+from stack.firmware import simulated
+from stack.firmware.building import check_compiler
 from stack.history import moment
 from stack.people import demo_hint
 from stack.process import port_free
@@ -79,10 +81,13 @@ def run(
     fleet += ["--clock-offset-s", str(story.offset_s), "--fault-file", str(story.fault_file)]
     real_ones = _on_firmware(invented, firmware if interval_s is None else 0)
     if real_ones:
-        fleet += ["--firmware", str(len(real_ones)), "--flash", str(folder / "firmware")]
+        flashed = simulated.lay_out(folder, real())
+        fleet += ["--firmware", str(len(real_ones)), "--flash", str(folder / "firmware"), "--flashed", str(flashed)]
 
     def prepare(url: str) -> None:
         _prepare(url, database.url("kraj_ingest"), invented, story)
+        if real_ones:
+            simulated.trust(url, folder)
         provision(url, (device.name for device in invented.devices), authorities, identities, real)
 
     units: list[tuple[str, Server]] = [
@@ -114,7 +119,7 @@ def run(
     page = f"http://{settings.api_host}:{api_port}/"
 
     def ready() -> None:
-        _tell(invented, story, page, guarded.broker.port, str(logs), real_ones)
+        _tell(invented, story, page, guarded.broker.port, str(logs), real_ones, str(folder / "keys"))
         typer.echo(demo_hint(database.url(), page))
 
     supervise(units, on_ready=ready)
@@ -126,6 +131,7 @@ def _on_firmware(invented: Region, wanted: int) -> list[str]:
         return []
     try:
         node()
+        check_compiler()
         return [device.name for device in chosen(invented, wanted)]
     except ConfigurationError as error:
         typer.secho(f"all devices are simulated: {error}", fg="yellow", err=True)
@@ -182,9 +188,9 @@ def _asset(asset: Asset) -> NewAsset:
 
 
 def _tell(  # noqa: PLR0917 - all that is told
-    invented: Region, story: Story, page: str, mqtt_port: int, logs: str, real_ones: list[str]
+    invented: Region, story: Story, page: str, mqtt_port: int, logs: str, real_ones: list[str], keys: str
 ) -> None:
-    on_firmware = f"  firmware {', '.join(real_ones)} run the devices' own firmware under MicroPython\n"
+    on_firmware = f"  firmware {', '.join(real_ones)} run the devices' own firmware, signed by a key in {keys}\n"
     towns = ", ".join(town.title for town in invented.municipalities)
     typer.secho(f"\nKraj runs: {len(invented.devices)} simulated devices in {towns}.\n", fg="green", bold=True)
     typer.echo(

@@ -135,7 +135,7 @@ async def _give(
     except psycopg.errors.UniqueViolation as error:
         raise Problem("role_held", 409, role=role) from error
     except psycopg.errors.CheckViolation as error:
-        raise Problem("body", 400, name="valid_to", value=str(valid_to)) from error
+        raise Problem("contradiction", 422, what=f"valid_to = {valid_to} < valid_from") from error
 
 
 async def end_role(connection: Connection, membership_id: int, version: int) -> None:

@@ -18,7 +18,7 @@ SAFE_AFTER = 4  # starts in a row that did not go well: then the link, commands 
 BARE_AFTER = 8  # even those did not: then the link alone; a lamp whose input is left open gives full light
 WELL_MS = 600000
 SAFE_MS = 21600000  # then it tries once more
-TURN_MS, CHORES_MS = 1000, 10000
+TURN_MS, CHORES_MS, SETTLED_MS = 1000, 10000, 60000
 GOODBYE_MS = 5000
 # What was no choice of ours. A loss of power is nobody's fault, and a reset of our own is counted before it.
 FAULTS = ("watchdog", "hardware", "unknown")
@@ -40,6 +40,7 @@ class Device:
         self.board, self.clock = board, board.clock
         self.running = getattr(board, "running", None) or {"slot": 0, "trial": False, "version": 0, "name": "0"}
         self.over, self.why = asyncio.Event(), None
+        self.told = asyncio.Event()  # something that outputs are to follow
         self.supervisor = Supervisor(board)
         self.tasks = []
         self.link = self.ring = self.kind = self.sampling = self.update = None
@@ -128,6 +129,7 @@ class Device:
     # What to say to a message of the platform; nothing that it says ends the link.
     def take(self, channel, payload, expiry_s):
         try:
+            self.told.set()
             if channel == "desired":
                 said = self.orders.desired(payload)
                 return [] if said is None else [("reported", json.dumps(said).encode(), True)]
@@ -185,17 +187,31 @@ class Device:
             else:
                 self.link.stop(GOODBYE_MS)
 
-    # Outputs every second, sensors when they are due.
+    async def rest(self, ms):
+        waker = asyncio.create_task(self.later(ms))
+        await self.told.wait()
+        waker.cancel()
+
+    async def later(self, ms):
+        await self.clock.sleep_ms(ms)
+        self.told.set()
+
+    # Outputs every second or when something is to change, sensors when they are due.
     async def sample(self, beat):
         while True:
             beat()
+            self.told.clear()
             if self.sampling is not None:
                 if await self.sampling.turn() and self.link is not None:
                     self.link.wake()
                 self.sampled += 1
             elif self.kind is not None:
                 await self.kind.apply()
-            await self.clock.sleep_ms(TURN_MS)
+            pause_ms = TURN_MS if self.kind is None else self.kind.pause_ms()
+            if pause_ms > TURN_MS and not (self.sampling and self.sampling.owed):
+                await self.rest(pause_ms)
+            else:
+                await self.clock.sleep_ms(TURN_MS)
 
     async def connect(self, beat):
         await self.link.run(beat)
@@ -243,7 +259,7 @@ class Device:
                 self.keep(failures=SAFE_AFTER - 1 if self.safe and self.state.failures else 0)
             if self.safe and lived >= SAFE_MS:
                 self.end("safe_mode_over")
-            await self.clock.sleep_ms(CHORES_MS)
+            await self.clock.sleep_ms(SETTLED_MS if confirmed and well and not self.safe else CHORES_MS)
 
     async def watch(self):
         name = await self.supervisor.run()

@@ -9,12 +9,19 @@ class ModbusError(OSError):
     pass
 
 
+# The check of half a byte each: a table for whole ones has 256 entries.
+HALVES = (
+    0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
+    0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
+)  # fmt: skip
+
+
 def crc16(data):
     crc = 0xFFFF
+    table = HALVES
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+        crc = (crc >> 4) ^ table[(crc ^ byte) & 15]
+        crc = (crc >> 4) ^ table[(crc ^ byte >> 4) & 15]
     return crc
 
 

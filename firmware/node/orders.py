@@ -13,6 +13,8 @@ REMEMBERED = 64  # answers, so that a command that comes again is answered again
 HASH_BYTES = 8
 PLAIN = {"ok": True}
 REASONS = ("emergency", "cabinet", "manual", "sensor", "program", "fallback")
+# Of a program two changes are a minute apart or more: what is the same at both ends of this does not change within.
+HOLD_MS = 60000
 TELL_AGAIN_MS = 30000  # neighbours hold a light for 30 s and more after one motion
 
 
@@ -23,6 +25,7 @@ class Orders:
         self.version, self.interval_s = 0, None
         self.programs = {}
         self.told = {channel: {} for channel in channels}
+        self.held = {}  # by channel: (until when its level stays, under which circumstances, the level)
         self.motion_ms = {}
         self.told_motion_ms = {}
         self.local = False  # the cabinet's switch is on
@@ -55,6 +58,7 @@ class Orders:
             else:
                 made[channel] = desired.unpack(one)
         self.programs = {channel: one for channel, one in made.items() if channel in self.channels}
+        self.held = {}
         self.version, self.interval_s = version, interval
 
     # Takes a newer document; gives what is published as `reported`, None where there is nothing to say.
@@ -163,6 +167,7 @@ class Orders:
         return self.ring.resend(*bounds)
 
     def light(self, command, do, expiry_s):
+        self.held = {}
         channel, reason = command.get("channel", 0), command.get("reason")
         if type(channel) is not int or channel not in self.told:
             raise ValueError("channel: there is no lamp on channel " + str(channel)[:20])
@@ -200,6 +205,7 @@ class Orders:
     def moved(self, channel=0):
         now_ms = self.clock.ticks_ms()
         self.motion_ms[channel] = now_ms
+        self.held.pop(channel, None)
         if now_ms - self.told_motion_ms.get(channel, -TELL_AGAIN_MS) < TELL_AGAIN_MS:
             return False
         self.told_motion_ms[channel] = now_ms
@@ -210,6 +216,28 @@ class Orders:
         if self.locked:
             return 0, 1
         now_ms, utc_ms = self.clock.ticks_ms(), self.clock.utc_ms()
+        seen, held = (dark, self.local, utc_ms is None), self.held.get(channel)
+        if held is not None and now_ms < held[0] and held[1] == seen:
+            return held[2]
+        found = self.decided(channel, dark, now_ms, utc_ms)
+        later_ms = None if utc_ms is None else utc_ms + HOLD_MS
+        if self.moving(channel, now_ms) or self.decided(channel, dark, now_ms + HOLD_MS, later_ms) != found:
+            self.held.pop(channel, None)
+        else:
+            self.held[channel] = (now_ms + HOLD_MS, seen, found)
+        return found
+
+    # Whether the level may change within seconds: somebody was just seen, or a step or an order's end is near.
+    def restless(self):
+        return not self.locked and len(self.held) < len(self.channels)
+
+    def moving(self, channel, now_ms):
+        sensor = (self.programs.get(channel) or {}).get("sensor")
+        if sensor is None or channel not in self.motion_ms:
+            return False
+        return now_ms - self.motion_ms[channel] <= (sensor["up_s"] + sensor["hold_s"] + sensor["down_s"] + 1) * 1000
+
+    def decided(self, channel, dark, now_ms, utc_ms):
         orders = dict(self.told[channel])
         orders["local"] = self.local
         if channel in self.motion_ms:

@@ -79,11 +79,12 @@ class Ring:
     # Marks exactly what the platform has, in closed ranges of one boot; gives how many were new to us.
     def acknowledge(self, boot, ranges):
         log, count = self._log, 0
+        lowest = min((start for start, _ in ranges), default=0)
         for i in range(len(log.order)):
             place, (low, high) = log.order[i], log.span(i)
             if not log.pending[place] or not any(start <= high and end >= low for start, end in ranges):
                 continue
-            for at, state, seq, of_boot, _ in self._states(place):
+            for at, state, seq, of_boot, _ in self._states(place, lowest):
                 if not sectors.is_pending(state) or of_boot != boot:
                     continue
                 if any(start <= seq <= end for start, end in ranges):
@@ -120,10 +121,10 @@ class Ring:
         return count
 
     # (at, state, number, boot, time or None) of each record in a sector, without its values.
-    def _states(self, place):
+    def _states(self, place, from_seq=0):
         log = self._log
         data, before = log.area.read(place * sectors.SECTOR, sectors.SECTOR), (0, 0, False, 0)
-        for at, _, state, offset in sectors.frames(data):
+        for at, _, state, offset in sectors.frames(data, log.start_of(place, from_seq)):
             if state != sectors.DEAD:
                 flags = data[at + sectors.FRAME_BYTES]
                 try:

@@ -1,12 +1,14 @@
 # When a device takes a reading into its ring: at once, with the heartbeat, or every minute for a closer look.
 #
 # A kind has `metrics` and `pct` (by name, of its table), `channels`, `COMMANDED` and `UNEXPECTED` (names), `every_ms`,
-# `active(channel)`, `events()` (list of (channel, word)), `async apply()`, `async sample(channel)`, `sent(channel)`.
+# `changed` (what is commanded, since it was last looked at), `active(channel)`, `events()` (list of (channel, word)),
+# `async apply()`, `async sample(channel)`, `sent(channel)`.
 
 from node import constants
 
 CLOSE_MS = constants.BURST_INTERVAL_S * 1000
 BURST_MS = constants.BURST_S * 1000  # after an unexpected change a reading every CLOSE_MS for so long
+STILL_MS = 5000
 BANDS = 3  # only a change of so many deadbands is an event: noise leaves a single one many times a day
 FORGIVEN_MS = 600000  # after a command or the return of power changes are expected: warm-up, ramps
 
@@ -65,17 +67,26 @@ class Sampling:
         self.kind, self.ring, self.clock, self.orders = kind, ring, clock, orders
         self.heartbeat_ms, self.idle_ms = heartbeat_s * 1000, idle_s * 1000
         self.channels = {channel: Channel() for channel in kind.channels}
-        self.sampled_ms = None
+        self.sampled_ms = self.moved_ms = None
+        self.owed = False  # a level that moves is to be told of once it stands still
 
-    # A second of the device's life: outputs follow orders, and what is worth it goes into the ring. Gives how many
+    # A moment of the device's life: outputs follow orders, and what is worth it goes into the ring. Gives how many
     # readings that were.
     async def turn(self):
         await self.kind.apply()
         now_ms = self.clock.ticks_ms()
         events = self.kind.events()
-        if self.sampled_ms is not None and now_ms - self.sampled_ms < self.kind.every_ms and not events:
+        first = self.sampled_ms is None
+        # A level that has changed is told at once; of a ramp that is its first and, once it stands still, its last.
+        still = self.moved_ms is None or now_ms - self.moved_ms >= STILL_MS
+        hasty = still and (self.owed or self.kind.changed)
+        if self.kind.changed and not first:
+            self.owed, self.moved_ms = not still, now_ms
+        self.kind.changed = False
+        if not (first or hasty or events or now_ms - self.sampled_ms >= self.kind.every_ms):
             return 0
         self.sampled_ms, kept = now_ms, 0
+        self.owed = self.owed and not hasty
         for channel, state in self.channels.items():
             values = await self.kind.sample(channel)
             now_ms = self.clock.ticks_ms()

@@ -42,8 +42,7 @@ def check_of(length, offset):
 
 
 # The frames in a sector's bytes: (at, length, state, offset). A head that was cut is stepped over: nothing followed it.
-def frames(data):
-    at = HEAD_BYTES
+def frames(data, at=HEAD_BYTES):
     while at + FRAME_BYTES <= SECTOR:
         length, state, offset, check = struct.unpack_from(FRAME, data, at)
         if length == 0xFFFF and check == 0xFF and offset == 0xFFFF and state == 0xFF:
@@ -102,6 +101,7 @@ class Sectors:
         self.end = SECTOR  # where the next record goes, in the newest sector
         self.before = None  # what it is told against
         self.since_key = 0
+        self.key_at, self.key_seq = 0, OPEN  # the last key that was written
         self.generation = 0
         self.last_allocated = count - 1
         self._recover()
@@ -121,7 +121,7 @@ class Sectors:
         data = self.area.read(place * SECTOR, SECTOR)
         count, first = data[3], self.first[place]
         undone, before, broken = [], None, False
-        for at, length, state, offset in frames(data):
+        for at, length, state, offset in frames(data, self.start_of(place, low)):
             if state == DEAD:
                 continue
             if data[at + FRAME_BYTES] & record.KEY:
@@ -140,6 +140,10 @@ class Sectors:
                 yield seq, place, at, before
             elif seq > high:
                 return
+
+    # Where to begin in a sector for what has this number or a higher one: at its newest it is the last key.
+    def start_of(self, place, low):
+        return self.key_at if low >= self.key_seq and place == self.order[-1] else HEAD_BYTES
 
     # The state of one record, and the count of what waits.
     def mark(self, place, at, before, state):
@@ -168,6 +172,8 @@ class Sectors:
                     self.end += len(frame)
                     self.since_key = self.since_key + 1 if frame[FRAME_BYTES] & record.KEY == 0 else 1
                     self.before = reading
+                    if self.since_key == 1:
+                        self.key_at, self.key_seq = at, seq
                     self.count[place] += 1
                     self.pending[place] += 1
                     return seq
@@ -211,7 +217,7 @@ class Sectors:
                 break
         self.order.append(place)
         self.first[place], self.count[place], self.pending[place] = seq, 0, 0
-        self.end, self.before, self.since_key = HEAD_BYTES, None, 0
+        self.end, self.before, self.since_key, self.key_seq = HEAD_BYTES, None, 0, OPEN
 
     # An erased sector, each in its turn; what cannot be erased any more is not asked again until the next start.
     def _allocate(self):

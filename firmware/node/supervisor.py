@@ -2,7 +2,7 @@
 # A task that fails is started again; one that hangs is answered by a reset, as nothing else helps. A server that is
 # gone is no failure: the link's heartbeat says that it tries.
 
-LOOK_MS = 5000
+LOOK_MS = 20000
 RESTART_MS = 2000
 RESTARTS_MAX = 5  # of one task in RESTARTS_MS; then there is something that only a new start can mend
 RESTARTS_MS = 3600000

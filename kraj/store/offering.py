@@ -7,7 +7,7 @@ device's status says (``settle``), or its event ``update_failed``, which the dat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -69,14 +69,20 @@ async def cleared(connection: Connection, release_id: int, now: datetime) -> Non
     await connection.execute("UPDATE firmware_container SET cleared_at = %s WHERE release_id = %s", [now, release_id])
 
 
-async def claim(connection: Connection, now: datetime, limit: int) -> list[Offer]:
-    """Take offers that are due; each is due again later unless it is answered by then."""
+async def claim(
+    connection: Connection, now: datetime, limit: int, state: Literal["offered", "accepted"] = "offered"
+) -> list[Offer]:
+    """Take offers that are due; each is due again later unless something comes of it by then.
+
+    Those that were ``accepted`` are told again by the same number: a device that is at it knows that, and one that has
+    lost its power meanwhile begins anew. What it answers changes nothing.
+    """
     statement = f"""
         WITH found AS MATERIALIZED (
             SELECT u.campaign_id, u.device_id, r.digest, r.release_version
             FROM firmware_update u JOIN firmware_campaign c USING (campaign_id)
             JOIN firmware_release r USING (release_id) JOIN firmware_container k USING (release_id)
-            WHERE u.state = 'offered' AND u.next_at <= %(now)s AND c.state = 'running' AND r.withdrawn_at IS NULL
+            WHERE u.state = '{state}' AND u.next_at <= %(now)s AND c.state = 'running' AND r.withdrawn_at IS NULL
                 AND r.expires_at > %(now)s AND k.published_at IS NOT NULL
             ORDER BY u.next_at, u.place LIMIT %(limit)s FOR UPDATE OF u SKIP LOCKED
         )
@@ -96,7 +102,7 @@ async def claim(connection: Connection, now: datetime, limit: int) -> list[Offer
 async def again(connection: Connection, offers: Sequence[UUID], now: datetime) -> None:
     """The broker was lost before it had these: they are due at once."""
     await connection.execute(
-        "UPDATE firmware_update SET next_at = %s WHERE command_id = ANY (%s) AND state = 'offered'",
+        "UPDATE firmware_update SET next_at = %s WHERE command_id = ANY (%s) AND state IN ('offered', 'accepted')",
         [now, list(offers)],
     )
 

@@ -42,9 +42,18 @@ class FirmwareCrew:
 
     @staticmethod
     def of(
-        region: Region, count: int, *, folder: Path, identities: Path, broker: Address, offset_ms: int = 0
+        region: Region,
+        count: int,
+        *,
+        folder: Path,
+        identities: Path,
+        broker: Address,
+        offset_ms: int = 0,
+        flashed: Path | None = None,
     ) -> "FirmwareCrew":
         """``count`` devices of a region, one of each kind in turn; their flash lies in ``folder`` and is kept.
+
+        New ones start with what ``flashed`` holds (``device.enrol``), or else with the sources.
 
         Raises ``ConfigurationError`` where node or the firmware is missing, or the region has too few devices.
         """
@@ -53,7 +62,7 @@ class FirmwareCrew:
         made: dict[str, FirmwareDevice] = {}
         for device in found:
             own = folder / device.name
-            enrol(own, device, device.installed[0].asset, identities, broker)
+            enrol(own, device, device.installed[0].asset, identities, broker, flashed)
             random = Random(f"{region.seed} {device.name} firmware")
             made[device.name] = FirmwareDevice(device, own, random, offset_ms=offset_ms)
         return FirmwareCrew(made)

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from simulators.firmware.host import Host, Options
+from simulators.firmware.host import SECTOR, Host, Options, partitions
 from simulators.firmware.wiring import settings
 from simulators.identity import ROOTS
 from simulators.region import Asset, Device
@@ -18,11 +19,23 @@ from simulators.ring import Counters
 
 STATUS_S = 5.0
 """So often a device is asked how many readings wait."""
-ASK = "import json, _host; from node import app; _host.told('state', json.dumps(app.state())) if app.here else None"
+ASK = """
+import json, sys, _host
+app = sys.modules.get("node.app")
+if app and getattr(app, "here", None):
+    found = app.state()
+    found["running"] = app.here.running
+    found["state"] = {name: getattr(app.here.state, name) for name in ("slot", "trial", "floor", "failures")}
+    _host.told("state", json.dumps(found))
+"""
 KEY_ENDS = "-----END PRIVATE KEY-----\n"
 NVS = "nvs.json"
 RESTART_S = 1.0
 """From the end of a process, by reset or watchdog, to its next start."""
+LOADER = "vfs"
+"""Folder with what lies in the board's small file system, where it was put there."""
+ENDED = {"failed": "watchdog", "done": "watchdog", "flash": "power_on"}
+"""What a board is reset by after such an end. Nobody waits here until the watchdog finds out."""
 
 
 class Address(NamedTuple):
@@ -41,9 +54,15 @@ class Tally:
     pending: int = 0
 
 
-def enrol(folder: Path, device: Device, asset: Asset, identities: Path, broker: Address) -> None:
+def enrol(  # noqa: PLR0917 - all that is written
+    folder: Path, device: Device, asset: Asset, identities: Path, broker: Address, flashed: Path | None = None
+) -> None:
     """Write what an enrolment leaves on a device into its ``folder``: who it is, by what it knows the broker, where
-    that is. Secrets go into the fake's store, mode 0600."""
+    that is. Secrets go into the fake's store, mode 0600.
+
+    Of ``flashed`` (release.bin, release_keys.bin, main.py and the loader's modules) a new device gets the release into
+    its first slot, and starts by the loader; one that was flashed before keeps what its flash holds.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own = (identities / f"{device.name}.pem").read_text()
     end = own.index(KEY_ENDS) + len(KEY_ENDS)
@@ -58,16 +77,33 @@ def enrol(folder: Path, device: Device, asset: Asset, identities: Path, broker: 
             | {"municipality": device.municipality, "device": device.name}
         ),
     }
+    secrets = {name: text.encode() for name, text in kept.items()}
+    if flashed is not None:
+        secrets["release_keys"] = (flashed / "release_keys.bin").read_bytes()
+        _flash(folder, flashed)
     file = folder / NVS
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-        json.dump({f"kraj/{name}": "b" + text.encode().hex() for name, text in kept.items()}, output)
+        json.dump({f"kraj/{name}": "b" + content.hex() for name, content in secrets.items()}, output)
+
+
+def _flash(folder: Path, flashed: Path) -> None:
+    loader = folder / LOADER
+    if (loader / "main.py").exists():
+        return
+    (folder / "code_0.bin").write_bytes(
+        (flashed / "release.bin").read_bytes().ljust(partitions()["code_0"] * SECTOR, b"\xff")
+    )
+    loader.mkdir(mode=0o700, exist_ok=True)
+    for file in (*flashed.glob("*.mpy"), flashed / "main.py"):
+        shutil.copy(file, loader)
 
 
 class FirmwareDevice:
     """Lives as ``SimulatedDevice`` does, with the same comings and goings, on the real firmware in its own process.
 
-    Its readings are its own; ``feed`` sets what its sensors see.
+    Where it was flashed (``enrol``, ``cable.py``) it starts by the loader, from a slot; else from the sources. Its
+    readings are its own; ``feed`` sets what its sensors see.
     """
 
     def __init__(
@@ -87,7 +123,9 @@ class FirmwareDevice:
         self.level_pct: float | None = None
         """What its output gives, where it has one."""
         self.said: list[str] = []
-        """The last lines that the firmware printed."""
+        """The last lines that the firmware printed, and why it ended."""
+        self.state: Mapping[str, Any] = {}
+        """What it said of itself last, and which release it runs; empty while it does not run."""
         self._folder = folder
         self._random = random
         self._offset_ms = offset_ms
@@ -119,32 +157,39 @@ class FirmwareDevice:
         """Run, and start again whenever it ends; until ``stop``."""
         await self._pause(self._random.uniform(0, self._spread_s))
         while not self._stopping.is_set():
+            ended = str(self._last.get("ended", "power_on"))
+            cause = ENDED.get(ended, ended)
+            # After a loss of power nothing is known any more; what a reset leaves outlives it.
+            left: Mapping[str, Any] = {} if cause == "power_on" else self._last
+            loader = self._folder / LOADER
             options = Options(
                 folder=self._folder,
                 kind=self.device.installed[0].asset.kind,
                 values=dict(self._values),
-                # After a loss of power nothing is known any more; what a reset leaves outlives it.
-                cause=str(self._last.get("ended", "power_on")),
-                rtc_ms=self._last.get("rtc_ms"),
-                rtc_memory=self._last.get("rtc_memory", ""),
+                cause=cause,
+                rtc_ms=left.get("rtc_ms"),
+                rtc_memory=left.get("rtc_memory", ""),
                 offset_ms=self._offset_ms,
                 network=self._up,
+                files={"/vfs": loader} if (loader / "main.py").exists() else None,
+                script=(loader / "main.py").read_text() if (loader / "main.py").exists() else "",
             )
             self._host = await Host.start(options)
             listening = asyncio.create_task(self._listen(self._host))
             asking = asyncio.create_task(self._ask(self._host))
             stopping = asyncio.create_task(self._stopping.wait())
-            ended = asyncio.create_task(self._host.wait())
+            over = asyncio.create_task(self._host.wait())
             try:
-                await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
-                if not ended.done():
+                await asyncio.wait([stopping, over], return_when=asyncio.FIRST_COMPLETED)
+                if not over.done():
                     await self._drain(self._host)
                     await self._host.close()
-                self._last = await ended
+                self._last = await over
             finally:
                 self._host.kill()
                 self._host = None
                 self.connected = False
+                self.state = {}
                 for task in (asking, stopping, listening):
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
@@ -168,6 +213,11 @@ class FirmwareDevice:
         """Power was gone: it starts again, with what its flash holds."""
         if self._host is not None:
             self._host.kill()
+
+    def lose_power(self, after: int) -> None:
+        """Power goes within a write to flash, after so many bytes more; then it starts again."""
+        if self._host is not None:
+            self._host.order("power", after=after)
 
     def stop(self, drain_s: float = 0.0) -> None:
         """Send what waits for at most ``drain_s``, then say goodbye."""
@@ -193,14 +243,15 @@ class FirmwareDevice:
     async def _listen(self, host: Host) -> None:
         while True:
             told = await host.told.get()
-            if "said" in told:
-                self.said = [*self.said[-49:], str(told["said"])]
+            if line := told.get("said", told.get("failed")):
+                self.said = [*self.said[-49:], str(line)]
             elif "state" in told:
                 self._take(json.loads(told["state"]))
             elif "level" in told:
                 self.level_pct = float(told["level"])
 
     def _take(self, state: Mapping[str, Any]) -> None:
+        self.state = state
         self.connected = bool(state["connected"])
         self.sessions = int(state["sessions"])
         self.malformed = int(state["malformed"])

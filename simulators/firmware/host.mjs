@@ -35,7 +35,7 @@ function end(cause) {
   process.exit(0);
 }
 
-let heapKb = 0, base = 0, measured = 0;
+let heapKb = 0, base = 0, measured = 0, names = 0, namesBefore = 0;
 let values = options.values ?? {};
 let table = options.table; // {start_ms, step_ms, columns: {name: [value, ...]}}: values by time
 const flash = new Flash(options.folder, options.partitions, (cause) => end(cause));
@@ -73,7 +73,10 @@ const python = await loadMicroPython({
   linebuffer: true,
   // Bytecode in a read-only file system runs where it lies, as from a board's flash; it then takes no heap.
   romfs: options.rom ? readFileSync(options.rom) : undefined,
-  stdout: (line) => told({ said: line }),
+  stdout: (line) => {
+    const table = /^qstr pool: .* n_qstr=(\d+)/.exec(line);
+    if (table) names = Number(table[1]); else told({ said: line });
+  },
   stderr: (line) => told({ said: line }),
 });
 const column = (name) => {
@@ -110,6 +113,11 @@ python.registerJsModule("_host", {
   reset_cause: () => options.cause ?? "power_on",
   power: (cause) => end(cause),
   value: column,
+  modbus_crc: (hex) => Buffer.from(hex, "hex").reduce((crc, byte) => {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >> 1) ^ 0xa001 : crc >> 1;
+    return crc;
+  }, 0xffff),
   told: (what, value) => told({ [what]: value }),
   measured: (bytes) => { measured = bytes; },
 });
@@ -123,20 +131,32 @@ function copy(from, to) {
 }
 for (const [folder, at] of options.files) { python.FS.mkdir(at); copy(folder, at); }
 
-// Live heap of the firmware: what is there now, without what was there before it began (the fakes).
+// The interpreter's table of names grows by parts, each twice as large as the one before: 7 bytes a place, and a head.
+const tableOf = (count) => {
+  let bytes = 0;
+  for (let size = 20, room = 0; room < count; room += size, size *= 2) bytes += size * 7 + 32;
+  return bytes;
+};
+// Live heap of the firmware: what is there now, without what was there before it began (the fakes). The fakes' names
+// have filled the small parts of the table: of that, what the firmware's names alone would take.
 const alloc = () => {
   python.runPython("gc.collect()"); // done when the call has returned, and never within one
-  python.runPython("_host.measured(gc.mem_alloc())");
-  return measured;
+  python.runPython("_host.measured(gc.mem_alloc()); micropython.qstr_info()");
+  return measured - tableOf(names);
 };
-const measure = () => { heapKb = Math.max(heapKb, (alloc() - base) / 1024); return heapKb; };
+const measure = () => {
+  const own = alloc() - base;
+  heapKb = Math.max(heapKb, (own + tableOf(names - namesBefore)) / 1024);
+  return heapKb;
+};
 const collectMs = clock.virtual ? COLLECT_MS.virtual : COLLECT_MS.real;
 function collect() { measure(); hear(collect, collectMs); }
 
 // The firmware begins as on the board: its paths, then main.py; what main.py leaves to run is waited for.
 const paths = [...(options.rom ? ["/rom"] : []), ...options.files.map(([, at]) => at)].map((at) => JSON.stringify(at)).join(", ");
-python.runPython(`import sys, gc, asyncio, _host; sys.path[:] = [${paths}]; import begin, wired; wired.wire("${options.kind ?? ""}")`);
+python.runPython(`import sys, gc, micropython, asyncio, _host; sys.path[:] = [${paths}]; import begin, wired; wired.wire("${options.kind ?? ""}")`);
 base = alloc();
+namesBefore = names;
 const whole = `
 ${options.script}
 main_task = getattr(asyncio, "main_task", None)
@@ -156,7 +176,7 @@ async function obey() {
     else if (order.do === "table") table = order.table;
     else if (order.do === "network") { wires.up = order.up; if (!order.up && order.cut) wires.cut(); }
     else if (order.do === "cut") wires.cut();
-    else if (order.do === "power") flash.cutAfter = flash.written + order.after; // it goes within a write, so many bytes on
+    else if (order.do === "power") flash.cutAfter = flash.written + order.after;
     else if (order.do === "heap") told({ heap_kb: measure() });
     else if (order.do === "python") {
       try { python.runPython(order.code); told({ done: order.id ?? 0 }); } catch (error) { told({ failed: String(error) }); }

@@ -144,7 +144,10 @@ class Host:
         return not self._reading.done()
 
     def order(self, do: str, **what: object) -> None:
-        """``values``, ``table``, ``network``, ``cut``, ``power``, ``heap``, ``python`` or ``stop``; nothing if it has ended."""
+        """``values``, ``table``, ``network``, ``cut``, ``heap``, ``python``, ``stop``; nothing when it has ended.
+
+        ``power``: it goes within a write, ``after`` so many bytes more.
+        """
         self._write(json.dumps({"do": do, **what}).encode() + b"\n")
 
     def kill(self) -> None:

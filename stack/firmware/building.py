@@ -45,7 +45,7 @@ def compiled(file: Path, name: str) -> bytes:
     native = _NATIVE.search(file.read_text()) is not None
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.mpy"
-        command = [_compiler(), "-O2", f"-msmall-int-bits={SMALL_INT_BITS}", "-s", name, "-o", str(out)]
+        command = [_compiler(), "-O3", f"-msmall-int-bits={SMALL_INT_BITS}", "-s", name, "-o", str(out)]
         command += ["-march=xtensawin"] if native else []
         done = subprocess.run([*command, str(file)], capture_output=True, text=True, check=False)
         if done.returncode:

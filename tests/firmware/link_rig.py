@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import socket
 import ssl
 import sys
 import threading
@@ -141,6 +142,16 @@ class Platform(mqtt.Client):
 
     def _listens(self, *_: object) -> None:
         self._subscribed.set()
+
+    def _create_unix_socket_connection(self) -> socket.socket:
+        """As paho's own, which leaves the socket open where nobody listens."""
+        made = socket.socket(socket.AF_UNIX)
+        try:
+            made.connect(self.host)
+        except OSError:
+            made.close()
+            raise
+        return made
 
     def _note(self, client: object, userdata: object, message: mqtt.MQTTMessage) -> None:
         _, _, device, channel = message.topic.split("/")

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -45,7 +46,7 @@ class Kraj:
                 self.said.append(line)
                 self._heard.notify_all()
 
-    def until(self, pattern: str, timeout_s: float = 60) -> "re.Match[str]":
+    def until(self, pattern: str, timeout_s: float = 180) -> "re.Match[str]":
         with self._heard:
             self._heard.wait_for(lambda: self._find(pattern) or self._over(), timeout_s)
         match = self._find(pattern)
@@ -143,6 +144,21 @@ def test_a_taken_port_of_the_page_makes_the_demo_take_the_next(open_folder: Path
     with running(open_folder, "demo", "--devices", "4", "--history", "0", KRAJ_API_PORT=str(broker.port)) as kraj:
         page = kraj.until(r"page +http://127.0.0.1:(\d+)/").group(1)
         assert broker.port < int(page) <= broker.port + 20
+        kraj.until(r"firmware +\S+, \S+, \S+, \S+ run the devices' own firmware")
+        url = EmbeddedPostgres(open_folder / "demo" / "database").url()
+        await_firmware(url, f"{version('kraj')}+1", 4)
+
+
+def await_firmware(url: str, name: str, devices: int) -> None:
+    """Until so many devices say that they run a release."""
+    deadline = time.monotonic() + 30
+    with psycopg.connect(url, autocommit=True) as connection:
+        while True:
+            found = connection.execute("SELECT firmware FROM device_status WHERE online").fetchall()
+            if [row[0] for row in found].count(name) == devices:
+                return
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
 
 
 def test_up_runs_the_services_on_a_broker_of_ones_own(open_folder: Path, broker: Broker) -> None:

@@ -40,7 +40,7 @@ class Kind(equipment.Kind):
         closed = int(pct > 0)
         due = closed != self.closed and (now_ms - self.moved_ms >= HOLD_MS or self.orders.locked)
         if due and self.ask("contactor", lambda relay: switched(relay, closed)):
-            self.closed, self.moved_ms = closed, now_ms
+            self.closed, self.moved_ms, self.changed = closed, now_ms, True
         door = self.contact("door")
         # The wiring closes the door's contact while the door is shut.
         self.door = None if door is None else 1 - door

@@ -20,6 +20,7 @@ class Kind:
     UNEXPECTED = ()
     every_ms = 10000
     channels = (0,)
+    changed = False  # since the last reading: a level, a contactor, what is shed
 
     def __init__(self, board, config, orders):
         self.board, self.clock, self.config, self.orders = board, board.clock, config, orders
@@ -110,6 +111,10 @@ class Kind:
 
     async def apply(self):
         pass
+
+    # How long outputs and contacts may be left alone.
+    def pause_ms(self):
+        return 1000
 
 
 def value_of(pin):

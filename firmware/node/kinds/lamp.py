@@ -3,6 +3,7 @@
 from node.kinds import equipment
 from node.kinds.equipment import Dusk, Lean
 
+LIT_MS, UNLIT_MS = 20000, 60000  # between looks at its sensors
 KEEP_MS = 3600000  # own counters go to flash so often
 ASTRAY = 20  # tenths of a per cent between what a gear was told and what it says
 SUMS = ("lamp_on_time_s", "lamp_starts", "supply_losses")
@@ -59,7 +60,13 @@ class Kind(equipment.Kind):
         except (OSError, ValueError):
             self.missed += 1
 
-    # Every second: what the order of orders says now reaches the lamp, and only if it is something new.
+    # A second while something moves or somebody may come, else with the sensors; an order that comes wakes it.
+    def pause_ms(self):
+        if "motion" in self.wirings or self.orders.restless():
+            return 1000
+        return self.every_ms if all(light.prepared for light in self.lights.values()) else 1000
+
+    # What the order of orders says now reaches the lamp, and only if it is something new.
     async def apply(self):
         now_ms = self.clock.ticks_ms()
         self.mlx = self.analogue("photocell")
@@ -67,10 +74,13 @@ class Kind(equipment.Kind):
         if self.ask("motion", taken) and self.orders.moved(0):
             self.tell("motion")
         for channel, light in self.lights.items():
-            light.pct, light.reason = self.orders.level(channel, dark)
+            pct, reason = self.orders.level(channel, dark)
+            if pct != light.pct or reason != light.reason:
+                light.pct, light.reason, self.changed = pct, reason, True
             self.count(light, now_ms)
             await self.output(channel, light)
         self.lean.look(self.ask("tilt", read_of))
+        self.every_ms = LIT_MS if any(light.pct for light in self.lights.values()) else UNLIT_MS
         if now_ms - self.kept_ms >= KEEP_MS:
             self.keep(now_ms)
 

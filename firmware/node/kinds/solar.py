@@ -84,6 +84,10 @@ class Kind(equipment.Kind):
         del roof.lower_ms[name]
         return True
 
+    # It is only looked at.
+    def pause_ms(self):
+        return self.every_ms
+
     # While it produces; unknown counts as producing, so that it is asked as often.
     def active(self, channel):
         roof = self.roofs.get(channel)

@@ -107,7 +107,7 @@ class Kind(equipment.Kind):
         self.energy = told
         step = shedding.step(soc, self.shed)
         if step != self.shed:
-            self.shed = step
+            self.shed, self.changed = step, True
             self.keep(now_ms)
 
     def look_at_ports(self, now_ms):
@@ -131,7 +131,7 @@ class Kind(equipment.Kind):
         level = self.orders.level(0, dark)[0] if self.orders.channels else 100 if dark is not False else 0
         self.light_pct = shedding.light_pct(level, self.shed)
         if self.light_pct != self.said_pct and self.ask("light", lambda light: light_at(light, self.light_pct)):
-            self.said_pct = self.light_pct
+            self.said_pct, self.changed = self.light_pct, True
         self.switch("wifi", self.shed < shedding.WIFI_OFF)
         self.switch("air", self.shed < shedding.DISPLAY_HOURLY)
         display = self.part("display")

@@ -4,12 +4,15 @@ What they measure is the host's, by the names of metrics and in their units; Non
 host that says ``power_full_w`` in place of ``power_w`` has its lamp burn by what the outputs do.
 """
 
+import binascii
 import math
 import struct
 import time
 
+import _host
 import parts
 
+_crc = _host.modbus_crc
 NEVER = -(1 << 20)
 LEVEL_MAX = 1000
 STANDBY_W = 0.6
@@ -35,13 +38,8 @@ def burning(name):
 
 
 def crc16(data):
-    """Of Modbus."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-    return crc
+    """Of Modbus, by the host."""
+    return _crc(binascii.hexlify(data).decode())
 
 
 class Modbus:

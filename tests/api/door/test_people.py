@@ -61,7 +61,7 @@ async def test_an_invitation_makes_a_person_a_role_and_a_link_shown_once(
         ({"name": "a b@c"}, (400, "body")),
         ({"name": "a@b\0"}, (400, "body")),
         ({"title": ""}, (400, "body")),
-        ({"valid_to": "2020-01-01T00:00:00Z"}, (400, "body")),
+        ({"valid_to": "2020-01-01T00:00:00Z"}, (422, "contradiction")),
         ({"password": "x"}, (400, "field")),
     ],
 )

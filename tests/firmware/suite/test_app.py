@@ -271,7 +271,7 @@ class GoesWrong(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(device.why, None)
             self.assertFalse(device.task.done())
             self.assertGreater(app.state()["pending"], 5)
-            self.assertGreater(board.fed, 700)
+            self.assertGreater(board.fed, 170)
             self.assertEqual(app.here.state.failures, 0)
 
     async def test_a_task_that_hangs_ends_in_a_reset_that_is_counted(self):

@@ -13,6 +13,7 @@ class Lamp:
     COMMANDED = ("level_commanded_pct",)
     UNEXPECTED = ("power_w", "voltage_v", "failure_flags")
     every_ms = 10000
+    changed = False
 
     def __init__(self, channels=(0,)):
         self.table = constants.kind("lamp")
@@ -95,6 +96,18 @@ class Sampled(unittest.IsolatedAsyncioTestCase):
             await self.run_s(10)
         await self.run_s(560)
         self.assertEqual(self.times(), [900, 1200])
+
+    async def test_a_level_is_told_when_it_changes_and_a_ramp_when_it_begins_and_when_it_stands_still(self):
+        await self.run_s(300)
+        self.ring.readings = []
+        for second in range(1, 21):
+            self.clock.now_ms += 1000
+            if second in (3, 4, 5, 6):
+                self.kind.values["level_commanded_pct"] = 1000 - 50 * second
+                self.kind.changed = True
+            await self.sampling.turn()
+        # The first is the sensors' own look; the ramp goes on from 3 to 6 and stands still at 11.
+        self.assertEqual([(at - 301000) // 1000 for at, _, _, _ in self.ring.readings], [1, 3, 11])
 
     async def test_a_failure_is_told_at_once_even_then(self):
         await self.run_s(20)

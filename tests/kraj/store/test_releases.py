@@ -192,6 +192,21 @@ async def test_a_device_that_cannot_just_now_is_asked_again_by_another_number(ca
     assert (await campaign.states())["failed"] == 1, "nothing came of it within two nights"
 
 
+async def test_who_has_accepted_and_says_no_more_is_told_again_by_the_same_number(campaign: Campaign) -> None:
+    """Its power may have gone while it loaded; who is at it knows the number and goes on."""
+    await campaign.begin(share_pct=1)
+    await campaign.kept()
+    told = await campaign.told()
+    await campaign.answer(told)
+    campaign.now += timedelta(seconds=offers.NOT_NOW_S)
+    assert not await campaign.told(), "it is not offered anew"
+    found = await offering.claim(campaign.ingest, campaign.now, 10, "accepted")
+    assert [one.command_id for one in found] == list(told)
+    assert not await offering.claim(campaign.ingest, campaign.now, 10, "accepted")
+    await campaign.answer(told, "version")  # a late answer of one that runs it by now
+    assert await campaign.states() == {"accepted": 1, "waiting": LAMPS - 1}
+
+
 async def test_an_offer_is_told_again_when_the_device_or_the_broker_is_there_again(campaign: Campaign) -> None:
     await campaign.begin(share_pct=1)
     await campaign.kept()

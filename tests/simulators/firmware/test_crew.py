@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Generator, Mapping
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from rules.dimming import desired
 from simulators import region as regions
 from simulators.device import Link
 from simulators.firmware.crew import KINDS, FirmwareCrew, chosen
-from simulators.firmware.device import Address
+from simulators.firmware.device import Address, enrol
 from simulators.fleet import Fleet, wall_clock_ms
+from simulators.region import Device
 from simulators.world import World
 from tests.simulators.firmware.rig import Region, until
 from tests.simulators.rig import Platform
@@ -38,6 +40,24 @@ def test_one_of_each_kind_is_chosen_and_a_region_that_is_too_small_says_so() -> 
     assert [device.installed[0].asset.kind for device in CHOSEN] == list(KINDS)
     with pytest.raises(ConfigurationError, match="simulate more"):
         chosen(INVENTED, 1000)
+
+
+def test_a_new_device_is_flashed_and_an_old_one_keeps_what_it_runs(tmp_path: Path) -> None:
+    device, flashed, own = CHOSEN[0], tmp_path / "flashed", tmp_path / "own"
+    flashed.mkdir()
+    for name in ("release.bin", "release_keys.bin", "loader.mpy", "main.py"):
+        (flashed / name).write_bytes(name.encode())
+    identities = tmp_path / "identities"
+    identities.mkdir()
+    (identities / "roots.pem").write_text("roots")
+    (identities / f"{device.name}.pem").write_text("key\n-----END PRIVATE KEY-----\ncertificate\n")
+    slot = own / "code_0.bin"
+    for written in (b"release.bin".ljust(34 * 4096, b"\xff"), b"an update"):
+        enrol(own, device, device.installed[0].asset, identities, Address("localhost", 1), flashed)
+        assert slot.read_bytes() == written
+        slot.write_bytes(b"an update")
+    assert sorted(file.name for file in (own / "vfs").iterdir()) == ["loader.mpy", "main.py"]
+    assert (own / "nvs.json").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_fleet_with_firmware_reports_is_acknowledged_and_obeys(
@@ -138,10 +158,17 @@ async def test_the_firmware_and_the_simulated_fleet_do_the_same_when_told_the_sa
             {"version": 4, "programs": {"0": document}, "interval_s": 1},
             {"version": 5, "programs": {"0": {**document, "floor_pct": 30}}},
         ]
+
+        def reported(device: Device) -> list[tuple[object, ...]]:
+            """What it said in turn; whoever connects anew hears the newest document and answers it again."""
+            return [one for one, _ in groupby(same(r) for name, r in platform.reports if name == device.name)]
+
         for number, one in enumerate(documents, 1):
             say("desired", one, retain=True)
-            await until(lambda number=number: len(platform.reports) >= 2 * number, f"document {number}", 20)
-        ours, theirs = ([same(r) for name, r in platform.reports if name == d.name] for d in (real, twin))
+            await until(
+                lambda number=number: min(len(reported(d)) for d in (real, twin)) >= number, f"document {number}", 20
+            )
+        ours, theirs = reported(real), reported(twin)
         assert ours == theirs
         assert [one[2] for one in ours] == [True, False, False, False, False, False, True]
 
