@@ -216,7 +216,8 @@ class Fleet:
         """Before anybody connects it must be known who has power."""
         if self._interval_s is not None:
             return
-        now_ms = self._pace.now_ms()
+        # A past begins where it was said to, however long the fleet took to be built.
+        now_ms = self._pace.start_ms if self._pace.past else self._pace.now_ms()
         self._roster = Roster(self._world, self._faults, now_ms, boot=self._boot, fresh=True)
         self._looked_ms = now_ms - 1
         self._today = await self._plan(now_ms // DAY_MS * DAY_MS)
