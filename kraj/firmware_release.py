@@ -26,13 +26,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kraj.errors import PayloadError
+from kraj.firmware_blocks import BLOCK_BYTES, blocks
 from kraj.signed import canonical
 
 MAGIC = b"KRAJFW1\n"
 PRODUCT = "kraj-node"
 """The one image for every kind of device."""
-BLOCK_BYTES = 4096
-"""A sector of flash; the last block is shorter."""
 SLOT_BYTES = 34 * BLOCK_BYTES
 """What a slot for code holds (firmware/partitions.csv)."""
 MANIFEST_BYTES_MAX = 8192
@@ -42,10 +41,6 @@ VERSION_MAX = 2**31 - 1
 """Versions are counted, never named: a device takes no lower one than it has had."""
 EXPIRES_MAX = 2**32 - 1
 SIGNATURE_BYTES, KEY_BYTES, KEY_CHARS, DIGEST_CHARS = 64, 32, 16, 16
-
-ROOT = "kraj_release"
-"""No municipality and no device has an underscore in its name: nothing else speaks there."""
-HEAD = "manifest"
 
 FILE_NAME = re.compile(r"(?:[a-z][a-z0-9_]{0,31}/){0,3}[a-z_][a-z0-9_]{0,31}\.mpy")
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}")
@@ -133,26 +128,6 @@ def key_number(public: bytes) -> str:
 def digest(head: bytes) -> str:
     """The name of a release: 16 hexadecimal digits of the SHA-256 of its head, signature included."""
     return hashlib.sha256(head).hexdigest()[:DIGEST_CHARS]
-
-
-def blocks(size: int) -> int:
-    """How many blocks a container of so many bytes makes."""
-    return -(-size // BLOCK_BYTES)
-
-
-def block(container: bytes, number: int) -> bytes:
-    """One block, from 0."""
-    return container[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
-
-
-def block_topic(release: str, number: int) -> str:
-    """Where a block is kept for devices, retained."""
-    return f"{ROOT}/{release}/{number}"
-
-
-def manifest_topic(release: str) -> str:
-    """Where the head is kept for devices, retained."""
-    return f"{ROOT}/{release}/{HEAD}"
 
 
 def seal(

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from kraj.errors import ConfigurationError, UnavailableError
-from kraj.firmware_release import ROOT as RELEASES
+from kraj.firmware_blocks import ROOT as RELEASES
 from kraj.topics import DOWN, NAME, ROOT, UP
 from stack import foreign
 from stack.probe import answers

@@ -12,11 +12,10 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from kraj import firmware_release
+from kraj import firmware_blocks
 from kraj.store.connection import Connection
 from kraj.store.dispatching import SENDING
 from kraj.store.queries.firmware import CAMPAIGN, CampaignRow
-from kraj.store.releases import offer_rest
 
 AGAIN_S, AGAIN_S_MAX = 600, 3600
 """An offer that was not answered is told again after this time, doubling; and after this at most."""
@@ -189,10 +188,10 @@ def messages(kept: Kept) -> list[tuple[str, bytes]]:
     """Topics and payloads of a release, the head last: who sees it finds all the rest."""
     container = kept.container
     found = [
-        (firmware_release.block_topic(kept.digest, number), firmware_release.block(container, number))
-        for number in range(firmware_release.blocks(len(container)))
+        (firmware_blocks.block_topic(kept.digest, number), firmware_blocks.block(container, number))
+        for number in range(firmware_blocks.blocks(len(container)))
     ]
-    return [*found, (firmware_release.manifest_topic(kept.digest), kept.head)]
+    return [*found, (firmware_blocks.manifest_topic(kept.digest), kept.head)]
 
 
 async def _kept(connection: Connection, condition: str) -> list[Kept]:
@@ -204,3 +203,12 @@ async def _kept(connection: Connection, condition: str) -> list[Kept]:
             ).encode()
         )
         return await cursor.fetchall()
+
+
+async def offer_rest(connection: Connection, number: int, at: datetime) -> None:
+    """Offer it to those who wait."""
+    await connection.execute(
+        "UPDATE firmware_update SET state = 'offered', next_at = %(at)s, changed_at = %(at)s"
+        " WHERE campaign_id = %(number)s AND state = 'waiting'",
+        {"at": at, "number": number},
+    )

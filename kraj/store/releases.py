@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from kraj.firmware_release import Release, key_number
+from kraj.store.offering import offer_rest
 from kraj.store.queries.firmware import ReleaseRow
 
 Connection = psycopg.AsyncConnection[Any]
@@ -194,15 +195,6 @@ async def go_on(connection: Connection, number: int, at: datetime) -> bool:
     if cursor.rowcount == 1:
         await offer_rest(connection, number, at)
     return cursor.rowcount == 1
-
-
-async def offer_rest(connection: Connection, number: int, at: datetime) -> None:
-    """Offer it to those who wait."""
-    await connection.execute(
-        "UPDATE firmware_update SET state = 'offered', next_at = %(at)s, changed_at = %(at)s"
-        " WHERE campaign_id = %(number)s AND state = 'waiting'",
-        {"at": at, "number": number},
-    )
 
 
 async def _cancel(connection: Connection, number: int, error: str, at: datetime) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kraj import firmware_release
+from kraj import firmware_blocks, firmware_release
 from kraj.errors import ConfigurationError
 from stack.firmware.building import ROOT, RUNTIME
 
@@ -116,7 +116,7 @@ class Device:
 
         async def fetch(topic: str, _timeout_s: float) -> bytes | None:
             which = topic.rpartition("/")[2]
-            return head if which == "manifest" else firmware_release.block(container, int(which)) or None
+            return head if which == "manifest" else firmware_blocks.block(container, int(which)) or None
 
         if self.update.accept(order) is not None:
             return False

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from kraj import firmware_release
+from kraj import firmware_blocks, firmware_release
 from stack.firmware import building, flashing
 from tests.acceptance.firmware_place import STOP, Town
 from tests.conftest import fresh
@@ -134,7 +134,7 @@ def test_a_bad_night_the_device_goes_back_by_itself_and_what_was_not_signed_neve
 
     # Somebody who has the password of a service slips a block of his own in among those of the next one.
     release = brought(town, good)
-    town.forge(firmware_release.block_topic(release, 5), bytes(firmware_release.BLOCK_BYTES))
+    town.forge(firmware_blocks.block_topic(release, 5), bytes(firmware_blocks.BLOCK_BYTES))
     campaign = town.campaign(release)
     wait_until(lambda: town.update(campaign)["state"] == "failed", f"it is refused: {town.told()}", 40)
     wait_until(lambda: "update: Refused: file" in town.stop.on.state["troubles"], f"why: {town.told()}")

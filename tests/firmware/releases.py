@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kraj import firmware_release
+from kraj import firmware_blocks, firmware_release
 from kraj.firmware_release import MAGIC
 from kraj.signed import canonical
 
@@ -71,7 +71,7 @@ def build() -> dict[str, Any]:
         case("another release than ordered", "digest", good, release="0" * 16),
         case("a changed file", "file", flipped(good, len(good) - 1)),
         case("an early file changed", "file", flipped(good, len(head) + 3)),
-        case("a block missing", "missing", good[: firmware_release.BLOCK_BYTES]),
+        case("a block missing", "missing", good[: firmware_blocks.BLOCK_BYTES]),
         case("a block too short", "block", good[:-1]),
         case("a block too long", "block", good + b"!"),
         case("another version than ordered", "version", container(8)),

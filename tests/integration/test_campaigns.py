@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from kraj import firmware_release
+from kraj import firmware_blocks, firmware_release
 from kraj.store import releases
 from kraj.store.queries import firmware
 from kraj.store.releases import Scope
@@ -82,12 +82,12 @@ class Device:
             return
         offer = self.offers[0]
         digest = offer["release"]
-        head = self.fetch(firmware_release.manifest_topic(digest))
+        head = self.fetch(firmware_blocks.manifest_topic(digest))
         manifest, _ = firmware_release.read_head(head, self.keys)
         self.say("result", {"id": offer["id"], "ok": True})
         size = len(head) + sum(file.size for file in manifest.files)
-        for number in range(firmware_release.blocks(size)):
-            self.container += self.fetch(firmware_release.block_topic(digest, number))
+        for number in range(firmware_blocks.blocks(size)):
+            self.container += self.fetch(firmware_blocks.block_topic(digest, number))
         found = firmware_release.read(self.container, self.keys)
         assert (found.digest, found.manifest.version) == (digest, offer["version"])
         if self.fails:
@@ -204,15 +204,15 @@ def test_a_broker_that_lost_everything_gets_the_blocks_again_and_forgets_what_is
         wait_until(lambda: region.one("SELECT published_at FROM firmware_container") not in {None, first}, "anew", 20)
         device = Device(region.broker.port, "lamp-0", keys=PUBLIC)
         digest = region.release.digest
-        assert device.fetch(firmware_release.manifest_topic(digest)) == region.release.head
+        assert device.fetch(firmware_blocks.manifest_topic(digest)) == region.release.head
         last = region.release.blocks - 1
-        assert device.fetch(firmware_release.block_topic(digest, last)) == firmware_release.block(
+        assert device.fetch(firmware_blocks.block_topic(digest, last)) == firmware_blocks.block(
             region.release.container, last
         )
         query(region.roles(OWNER), "UPDATE firmware_release SET withdrawn_at = now()")
         wait_until(lambda: region.one("SELECT cleared_at IS NOT NULL FROM firmware_container"), "it is cleared")
         device.blocks.clear()
-        device.client.subscribe([(firmware_release.block_topic(digest, n), 1) for n in range(last + 1)])
+        device.client.subscribe([(firmware_blocks.block_topic(digest, n), 1) for n in range(last + 1)])
         device.client.subscribe(device.topic("ack"), 1)
         region.begin()  # nobody is told of it any more
         device.client.publish(device.topic("telemetry"), "{}", 1).wait_for_publish(DEADLINE_S)

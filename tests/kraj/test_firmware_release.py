@@ -7,16 +7,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kraj.errors import PayloadError
+from kraj.firmware_blocks import BLOCK_BYTES, block, block_topic, manifest_topic
 from kraj.firmware_release import (
-    BLOCK_BYTES,
     MAGIC,
     SLOT_BYTES,
     Release,
-    block,
-    block_topic,
     digest,
     key_number,
-    manifest_topic,
     public_bytes,
     read,
     seal,
