@@ -96,8 +96,22 @@ class Desk:
 
     async def waits_for(self, event: str) -> None:
         """Return when the writer's backend waits for that (``Lock`` or an event's name)."""
-        seen = "SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s"
-        await until(lambda: event in self.one(seen, [self.pid]))
+        await until(lambda: self._is_waiting(self.pid, event))
+
+    async def commits_wait_for_a_standby(self) -> None:
+        """Return when they do: the checkpointer takes the setting some time after the reload, and tells nobody."""
+        async with await psycopg.AsyncConnection[Any].connect(self.url, autocommit=True) as probe:
+            pid = probe.info.backend_pid
+            while True:
+                commit = asyncio.create_task(probe.execute("SELECT pg_logical_emit_message(true, '', '')"))
+                await until(lambda commit=commit: commit.done() or self._is_waiting(pid, "SyncRep"))
+                if not commit.done():
+                    break
+            self.owner.execute("SELECT pg_cancel_backend(%s)", [pid])  # the wait, not the commit
+            await commit
+
+    def _is_waiting(self, pid: int, event: str) -> bool:
+        return event in self.one("SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s", [pid])
 
 
 async def until(holds: Callable[[], bool]) -> None:

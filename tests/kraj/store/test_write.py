@@ -223,6 +223,7 @@ async def test_a_connection_that_ends_in_commit_is_asked_about_and_nothing_is_do
     desk.owner.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")  # commits, and waits with the answer
     desk.owner.execute("SELECT pg_reload_conf()")
     try:
+        await desk.commits_wait_for_a_standby()
         writing = asyncio.create_task(desk.writer.write(batch, 0))
         await desk.waits_for("SyncRep")
         there = "SELECT FROM batch WHERE batch_id = %s"
