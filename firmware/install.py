@@ -27,11 +27,11 @@ def install(areas, secrets, folder, say=print):
     number = 0
     with open(folder + "/release.bin", "rb") as file:
         while True:
-            block = file.read(release.BLOCK)
+            block = file.read(release.SECTOR)
             if not block:
                 break
             area.erase(number)
-            area.write(number * release.BLOCK, block)
+            area.write(number * release.SECTOR, block)
             number += 1
     areas["code_1"].erase(0)
     found = release.in_slot(area)

@@ -13,9 +13,12 @@ except ImportError:  # in the file system there are no folders
 
 BLOCK_SIZE = 11  # MP_STREAM_GET_BUFFER_SIZE
 CLOSE = 4
+FOLDER, FILE = 4, 5  # of ROMFS
+MAGIC_SIZE = 3
 
-# What was started: slot, trial (True, False), version, name. The new version asks here what it is.
-running = {"slot": 0, "trial": False, "version": 0, "name": "0"}
+# What was started: slot, trial (True, False), version, name, and whether its bytecode runs where it lies in flash or
+# was read into memory. The new version asks here what it is.
+running = {"slot": 0, "trial": False, "version": 0, "name": "0", "in_place": False}
 
 
 # What to start: (slot, on trial, manifest), or None where no slot is whole. Counts a trial down before anything is
@@ -59,16 +62,41 @@ class File(io.IOBase):
         return 0 if request == CLOSE else -1
 
 
-# The files of a manifest as a file system that nobody can write to.
+# The files of an image that begins there, for an interpreter that maps no flash: what is imported from here lies in
+# memory. Nobody can write to it, and it is whole: it was signed.
 class Files:
-    def __init__(self, area, files):
+    def __init__(self, area, begin):
         self.area = area
-        self.files = {"/" + name: (offset, size) for name, offset, size, _ in files}
+        self.files = {}
         self.folders = {"/"}
-        for name in self.files:
-            while name:
-                name = name[: name.rfind("/")]
-                self.folders.add(name or "/")
+        size, at = self._number(begin + MAGIC_SIZE)
+        self._walk("", at, at + size)
+
+    # A number of seven bits a byte, and where it ends.
+    def _number(self, at):
+        number = 0
+        while True:
+            byte = self.area.read(at, 1)[0]
+            at += 1
+            number = number << 7 | byte & 127
+            if byte < 128:
+                return number, at
+
+    def _walk(self, folder, at, end):
+        while at < end:
+            kind = self.area.read(at, 1)[0]
+            size, at = self._number(at + 1)
+            then = at + size
+            size, at = self._number(at)
+            name = folder + "/" + self.area.read(at, size).decode()
+            at += size
+            if kind == FOLDER:
+                self.folders.add(name)
+                self._walk(name, at, then)
+            elif kind == FILE:
+                size, at = self._number(at + 1)
+                self.files[name] = (at, size)
+            at = then
 
     def mount(self, readonly, mkfs):
         pass
@@ -110,6 +138,18 @@ class Files:
                 yield name[len(at) :], 0x8000, 0, size
 
 
+# The slot's image as the interpreter maps it into memory; None where it maps none, or another one than was read.
+def mapped(begin, manifest, feed=None):
+    import vfs
+
+    try:
+        view = memoryview(vfs.rom_ioctl(2, 0))[begin + manifest["begin"] : begin + manifest["end"]]
+        release.check(lambda at, size: view[at - manifest["begin"] : at - manifest["begin"] + size], manifest, feed)
+        return vfs.VfsRom(view)
+    except (AttributeError, TypeError, OSError, release.Refused):
+        return None
+
+
 # Chooses, mounts and makes importable; False where there is nothing whole to start.
 def mount(areas, state, feed=None, at="/code"):
     import vfs
@@ -118,24 +158,38 @@ def mount(areas, state, feed=None, at="/code"):
     if found is None:
         return False
     slot, trial, manifest = found
+    area = areas[f"code_{slot}"]
+    files = mapped(slot * area.sectors * release.SECTOR, manifest, feed)
     running.update({"slot": slot, "trial": trial, "version": manifest["version"], "name": manifest["name"]})
-    vfs.mount(Files(areas[f"code_{slot}"], manifest["files"]), at, readonly=True)
+    running["in_place"] = files is not None
+    if files is None:
+        files = Files(area, manifest["begin"])
+    vfs.mount(files, at, readonly=True)
     sys.path[:] = [at, ".frozen"]
     return True
 
 
-# Called by main.py of the small file system. The modules that the loader used are let go: the slot has its own.
+# Called by main.py of the small file system. What the loader used is let go: the slot has its own.
 def start():
-    import flash
     import machine
-    import state
 
-    watchdog = machine.WDT(timeout=60000)
-    areas = flash.areas()
-    if not mount(areas, state.State(areas["state"]), watchdog.feed):
-        raise RuntimeError("no slot holds a whole release: flash this device by cable")
+    begin(machine.WDT(timeout=60000).feed)
     for name in ("flash", "state", "release"):
         sys.modules.pop(name, None)
+    done = ("begin", "choose", "mapped", "mount", "release")
+    for name in done + (("File", "Files") if running["in_place"] else ()):
+        del globals()[name]
     import main
 
     main.main()
+
+
+def begin(feed):
+    import flash
+    import state
+
+    areas = flash.areas()
+    if not mount(areas, state.State(areas["state"]), feed):
+        raise RuntimeError("no slot holds a whole release: flash this device by cable")
+    where = "in place" if running["in_place"] else "in memory"
+    print("slot", running["slot"], running["name"], where)  # noqa: T201 - for who is at the cable

@@ -3,8 +3,8 @@
 Apart from ``kraj.firmware_release``, as who carries a release needs none of what checks its signature.
 """
 
-BLOCK_BYTES = 4096
-"""A sector of flash; the last block is shorter."""
+BLOCK_BYTES = 1024
+"""A device has one of them in memory, twice at times; the last is shorter. Four fill a sector of its flash."""
 ROOT = "kraj_release"
 """No municipality and no device has an underscore in its name: nothing else speaks there."""
 HEAD = "manifest"

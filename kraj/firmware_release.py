@@ -1,45 +1,47 @@
 """A firmware release: its manifest, the container that a device keeps in a slot, and its Ed25519 signature; pure.
 
-A container is its head and then the files, one behind another in the order of the manifest::
+A container is its head and then the files, as a ROM file system that a device mounts where it lies in flash::
 
     8 bytes     MAGIC
     4 bytes     length of the manifest, big-endian
     n bytes     the manifest: one line of JSON in ``kraj.signed.canonical`` form
     64 bytes    Ed25519 signature of everything before it
-    …           the files
+    …           the image (``kraj.romfs``)
 
-The signature covers the SHA-256 of each file, and the sizes in the manifest add up to the container's end: not a byte
-is outside it. The name of a release is its ``digest``, made from the head; a device gets the container in blocks of one
-flash sector (``block_topic``), and may have the head before them (``manifest_topic``).
+The signature covers the SHA-256 and the size of the image, which ends the container: not a byte is outside it. The
+name of a release is its ``digest``, made from the head; a device gets the container in blocks, before which it may have
+the head (``kraj.firmware_blocks``).
 """
 
 import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kraj import romfs
 from kraj.errors import PayloadError
-from kraj.firmware_blocks import BLOCK_BYTES, blocks
+from kraj.firmware_blocks import blocks
 from kraj.signed import canonical
 
 MAGIC = b"KRAJFW1\n"
 PRODUCT = "kraj-node"
 """The one image for every kind of device."""
-SLOT_BYTES = 34 * BLOCK_BYTES
+SLOT_BYTES = 34 * 4096
 """What a slot for code holds (firmware/partitions.csv)."""
-MANIFEST_BYTES_MAX = 8192
+MANIFEST_BYTES_MAX = 1024
 """A device reads it into its memory."""
 FILES_MAX = 96
 VERSION_MAX = 2**31 - 1
 """Versions are counted, never named: a device takes no lower one than it has had."""
 EXPIRES_MAX = 2**32 - 1
+SIZE_MAX = 2**32 - 1
 SIGNATURE_BYTES, KEY_BYTES, KEY_CHARS, DIGEST_CHARS = 64, 32, 16, 16
 
 FILE_NAME = re.compile(r"(?:[a-z][a-z0-9_]{0,31}/){0,3}[a-z_][a-z0-9_]{0,31}\.mpy")
@@ -53,19 +55,11 @@ _BEFORE = len(MAGIC) + _LENGTH.size
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file of a release; ``sha256`` in hexadecimal digits."""
-
-    name: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a release is. ``name`` is what devices say in ``status.firmware``; ``expires`` is Unix time in seconds.
 
-    ``runtime`` tells for which interpreter it was compiled; ``key`` is the number of the key that signed it.
+    ``runtime`` tells for which interpreter it was compiled; ``key`` is the number of the key that signed it. ``size``
+    in bytes and ``sha256`` in hexadecimal digits are those of the image.
     """
 
     product: str
@@ -74,28 +68,25 @@ class Manifest:
     runtime: str
     expires: int
     key: str
-    files: tuple[File, ...]
+    size: int
+    sha256: str
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in a container."""
-        return {
-            "product": self.product,
-            "version": self.version,
-            "name": self.name,
-            "runtime": self.runtime,
-            "expires": self.expires,
-            "key": self.key,
-            "files": [[file.name, file.size, file.sha256] for file in self.files],
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A container that was checked; ``head`` is its signed beginning, ``digest`` its name of 16 hexadecimal digits."""
+    """A container that was checked; ``head`` is its signed beginning, ``digest`` its name of 16 hexadecimal digits.
+
+    ``files`` are its files by their paths.
+    """
 
     manifest: Manifest
     head: bytes
     container: bytes
+    files: Mapping[str, bytes]
 
     @property
     def digest(self) -> str:
@@ -106,13 +97,6 @@ class Release:
     def blocks(self) -> int:
         """How many messages carry it."""
         return blocks(len(self.container))
-
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """Each file's name and bytes."""
-        start = len(self.head)
-        for file in self.manifest.files:
-            yield file.name, self.container[start : start + file.size]
-            start += file.size
 
 
 def public_bytes(key: Ed25519PublicKey) -> bytes:
@@ -140,29 +124,22 @@ def seal(
     expires: int,
     product: str = PRODUCT,
 ) -> bytes:
-    """Make a container of the files, in the order in which they are given; it was read back and checked.
+    """Make a container of files by their paths, in the order in which they are given; it was read back and checked.
 
     Raises:
         PayloadError: ``release_…``, as ``read`` would raise for it.
     """
     public = public_bytes(key.public_key())
-    manifest = Manifest(
-        product,
-        version,
-        name,
-        runtime,
-        expires,
-        key_number(public),
-        tuple(File(file, len(content), hashlib.sha256(content).hexdigest()) for file, content in files.items()),
-    )
+    image = romfs.image(files)
+    sums = hashlib.sha256(image).hexdigest()
+    manifest = Manifest(product, version, name, runtime, expires, key_number(public), len(image), sums)
     text = canonical(manifest.as_json()).encode()
     before = MAGIC + _LENGTH.pack(len(text)) + text
-    container = before + key.sign(before) + b"".join(files.values())
-    return read(container, [public]).container
+    return read(before + key.sign(before) + image, [public]).container
 
 
 def read(container: bytes, keys: Sequence[bytes], *, product: str = PRODUCT) -> Release:
-    """Read a container and check all of it but time: form, signature, sizes, every file.
+    """Read a container and check all of it but time: form, signature, size, image and names.
 
     Args:
         container: its bytes.
@@ -172,21 +149,31 @@ def read(container: bytes, keys: Sequence[bytes], *, product: str = PRODUCT) -> 
     Raises:
         PayloadError: ``release_form`` (it is no container), ``release_key`` (signed by none of the keys),
             ``release_signature``, ``release_product``, ``release_size`` (it does not fit a slot) or ``release_file``
-            (a file is not what the manifest says).
+            (the files are not what was signed).
     """
     if len(container) > SLOT_BYTES:
         raise _refused("size", f"{len(container)} bytes do not fit a slot of {SLOT_BYTES}")
     manifest, head = read_head(container, keys)
     if manifest.product != product:
         raise _refused("product", f"it is for {manifest.product}, not for {product}")
-    end = len(head) + sum(file.size for file in manifest.files)
-    if end != len(container):
-        raise _refused("file", f"the manifest tells of {end} bytes, and there are {len(container)}")
-    release = Release(manifest, head, bytes(container))
-    for file, (name, content) in zip(manifest.files, release.contents(), strict=True):
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise _refused("file", f"{name} is not the file that was signed")
-    return release
+    if len(head) + manifest.size > SLOT_BYTES:
+        raise _refused("size", f"an image of {manifest.size} bytes does not fit a slot of {SLOT_BYTES}")
+    image = bytes(container[len(head) :])
+    if len(image) != manifest.size:
+        raise _refused("file", f"the manifest tells of {manifest.size} bytes, and there are {len(image)}")
+    if hashlib.sha256(image).hexdigest() != manifest.sha256:
+        raise _refused("file", "its files are not those that were signed")
+    try:
+        files = romfs.read(image)
+    except ValueError as error:
+        raise _refused("form", f"its files cannot be read: {error}") from error
+    if (
+        not 1 <= len(files) <= FILES_MAX
+        or not all(FILE_NAME.fullmatch(name) for name in files)
+        or b"" in files.values()
+    ):
+        raise _refused("form", "its files are none, too many, empty, or named as none may be")
+    return Release(manifest, head, bytes(container), files)
 
 
 def read_head(container: bytes, keys: Sequence[bytes]) -> tuple[Manifest, bytes]:
@@ -216,16 +203,7 @@ def _manifest(text: bytes) -> Manifest:
         if canonical(found).encode() != text:
             raise ValueError
         given = cast("Mapping[str, Any]", found)
-        files = tuple(File(*file) for file in given["files"])
-        manifest = Manifest(
-            given["product"],
-            given["version"],
-            given["name"],
-            given["runtime"],
-            given["expires"],
-            given["key"],
-            files,
-        )
+        manifest = Manifest(*(given[field.name] for field in fields(Manifest)))
         whole = manifest.as_json() == found and _is_plausible(manifest)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _refused("form", "its manifest cannot be read") from error
@@ -240,19 +218,15 @@ def _is_plausible(manifest: Manifest) -> bool:
         (NAME, manifest.name),
         (RUNTIME, manifest.runtime),
         (DIGEST, manifest.key),
-        *((FILE_NAME, file.name) for file in manifest.files),
-        *((SHA256, file.sha256) for file in manifest.files),
+        (SHA256, manifest.sha256),
     )
     counts = (
         (manifest.version, 1, VERSION_MAX),
         (manifest.expires, 1, EXPIRES_MAX),
-        *((file.size, 1, SLOT_BYTES) for file in manifest.files),
+        (manifest.size, 1, SIZE_MAX),
     )
-    return (
-        all(_is_text(text, pattern) for pattern, text in texts)
-        and all(type(count) is int and low <= count <= high for count, low, high in counts)
-        and 1 <= len(manifest.files) <= FILES_MAX
-        and len({file.name for file in manifest.files}) == len(manifest.files)
+    return all(_is_text(text, pattern) for pattern, text in texts) and all(
+        type(count) is int and low <= count <= high for count, low, high in counts
     )
 
 

@@ -193,12 +193,11 @@ class Controller:
 
     def _apply(self, wanted: _Desired) -> None:
         now_ms = self._now_ms()
-        for channel, row in self._rows.items():
-            document = wanted.programs.get(str(channel))
-            written = b"" if document is None else msgspec.json.encode(document)
-            if self._running.get(channel, b"") != written:
+        for name, document in wanted.programs.items():  # what is not named stays as it is
+            channel, written = int(name), msgspec.json.encode(document)
+            if self._running.get(channel) != written:
                 self._running[channel] = written
-                self._told.program(row, None if document is None else _plain(document), now_ms)
+                self._told.program(self._rows[channel], _plain(document), now_ms)
         self.version = wanted.version
         self.interval_s = wanted.interval_s
         self._changed()

@@ -174,9 +174,9 @@ class _Day:
 
 
 class _Changes(NamedTuple):
-    """``once``: minutes at which something commanded changed, ``(n, MINUTES)``; ``burst``: places and minutes at which
-    a closer look begins; ``power``: places, the last moments before and the first after power changed, and whether it
-    came."""
+    """``once``: minutes at which something commanded or without a deadband changed, ``(n, MINUTES)``; ``burst``: places
+    and minutes at which a closer look begins; ``power``: places, the last moments before and the first after power
+    changed, and whether it came."""
 
     once: Mask
     burst: tuple[Rows, Ints]
@@ -202,7 +202,9 @@ def _changes(
     for later in range(1, FORGIVEN_STEPS + 1):
         expected[:, later:] |= begins[:, :-later]
     on = power[:, 1:] & power[:, :-1]
-    look = begins | switched | (on & day.moved(seen, unexpected) & ~expected)
+    # What has no deadband (words, flags, counters of faults) is told in any case.
+    exact = tuple(name for name in unexpected if not day.model.kind.by_name[name].deadband)
+    look = begins | switched | (on & ((day.moved(seen, unexpected) & ~expected) | day.moved(seen, exact)))
     step = np.ceil((edges.ts_ms - day.beat_ms[edges.place, 0]) / GRID_MS).astype(np.intp)
     known = (step >= 0) & (step < GRID)
     look[edges.place[known], step[known]] = True
@@ -213,7 +215,7 @@ def _changes(
     close = _Closer(day, place, step, seen, power)
     burst = close.on & day.moved(close.seen, unexpected) & ~expected[place, step][:, None]
     once = np.zeros((len(day.crew), MINUTES), np.bool_)
-    row, moment = np.nonzero(close.on & day.moved(close.seen, commanded))
+    row, moment = np.nonzero(close.on & day.moved(close.seen, (*commanded, *exact)))
     once[place[row], close.minute[row, moment]] = True
     row, moment = np.nonzero(close.switched)
     return _Changes(

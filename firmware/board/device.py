@@ -49,9 +49,6 @@ class Board:
     def secret(self, name):
         return self.secrets.get(name)
 
-    def keep_secret(self, name, value):
-        self.secrets.keep(name, value)
-
     # A whole number below n; the chip seeds by its own noise.
     def random(self, n):
         return random.getrandbits(30) % n if n > 0 else 0

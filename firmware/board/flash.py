@@ -3,35 +3,45 @@ import esp32
 
 SECTOR = 4096
 ERASE = 6  # vfs.AbstractBlockDev.ioctl
-NAMES = ("state", "ring", "code_0", "code_1")
+# What areas lie in a partition, one behind another and of one size. An interpreter with ROMFS maps the partition of
+# that name: both slots at once.
+PARTITIONS = (("state", ("state",)), ("ring", ("ring",)), ("romfs", ("code_0", "code_1")))
 NO_ROLLBACK = -261
 
 
 class Area:
-    def __init__(self, partition):
+    def __init__(self, partition, number: int = 0, of: int = 1):
         self.partition = partition
-        self.sectors = partition.info()[3] // SECTOR
+        self.sectors = partition.info()[3] // SECTOR // of
+        self.first = number * self.sectors
 
     def read(self, offset: int, size: int) -> bytes:
         buffer = bytearray(size)
-        self.partition.readblocks(offset // SECTOR, buffer, offset % SECTOR)
+        self.partition.readblocks(self.place(offset, size), buffer, offset % SECTOR)
         return bytes(buffer)
 
     # Bytes that were erased before; with an offset, even 0, MicroPython does not erase by itself.
     def write(self, offset: int, data: bytes) -> None:
-        self.partition.writeblocks(offset // SECTOR, data, offset % SECTOR)
+        self.partition.writeblocks(self.place(offset, len(data)), data, offset % SECTOR)
 
     def erase(self, sector: int) -> None:
-        self.partition.ioctl(ERASE, sector)
+        self.partition.ioctl(ERASE, self.place(sector * SECTOR, SECTOR))
+
+    # The sector in the partition; what is not within this area is another's.
+    def place(self, offset: int, size: int) -> int:
+        if offset < 0 or offset + size > self.sectors * SECTOR:
+            raise OSError(22)
+        return self.first + offset // SECTOR
 
 
 def areas() -> dict[str, Area]:
     found = {}
-    for name in NAMES:
+    for name, parts in PARTITIONS:
         partitions = esp32.Partition.find(esp32.Partition.TYPE_DATA, label=name)
         if not partitions:
             raise RuntimeError("no partition " + name + ": flash this device's partition table")
-        found[name] = Area(partitions[0])
+        for number, part in enumerate(parts):
+            found[part] = Area(partitions[0], number, len(parts))
     return found
 
 

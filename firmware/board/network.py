@@ -28,7 +28,7 @@ class Network:
             if self.station.isconnected():
                 return
             await asyncio.sleep_ms(POLL_MS)
-        raise OSError("the network does not let us in")
+        raise OSError("the network " + name + " does not let us in")
 
     def rssi(self):
         if self.station is None or not self.station.isconnected():

@@ -121,9 +121,15 @@ class Device:
         return Link(self.board, settings, self.ring, random=random, take=self.take, status=self.status)
 
     def status(self):
-        found = {"boot": self.ring.boot, "firmware": self.running["name"], "reset": self.board.reset_cause()}
-        if self.safe:
-            found["safe_mode"] = True
+        found = {
+            "boot": self.ring.boot,
+            "firmware": self.running["name"],
+            "reset": self.board.reset_cause(),
+            "safe_mode": self.safe,
+        }
+        failed = self.kind and self.kind.failed()
+        if failed:
+            found["parts_failed"] = failed
         return found
 
     # What to say to a message of the platform; nothing that it says ends the link.

@@ -15,13 +15,10 @@ COMMAND_ID_CHARS_MAX = 64
 ERROR_CHARS_MAX = 200  # of an answer
 KEEPALIVE_S = 60
 SESSION_EXPIRY_S = 3600  # how long the broker keeps commands for a device that is away
-BOOT_MAX = 2147483647
-CHANNEL_MAX = 999
 EVENT_CHARS_MAX = 64
-PAYLOAD_BYTES_MAX = 65536  # of anything that the platform takes
 
 
-# The tables of a kind, which take memory: METRICS, PCT, STATES, BOOLEANS and heartbeats.
+# The tables of a kind: NAMES, what node/scale.py `about` tells of each, STATES, BOOLEANS and heartbeats.
 def kind(name):
     if name not in KINDS:
         raise ValueError("unknown kind")

@@ -4,15 +4,14 @@ import asyncio
 import json
 
 from node import mqtt
+from node.constants import KEEPALIVE_S, READINGS_PER_MESSAGE, SESSION_EXPIRY_S
+from node.supervisor import say
 
-SESSION_S = 3600  # how long the broker keeps commands for us
 WILL_DELAY_S = 20  # a short gap is not told to anybody
-KEEPALIVE_S = 60
 FIRST_MS, LONGEST_MS, SETTLED_MS = 1000, 300000, 60000
 DIAL_S = 40
 TEND_MS = 20000
 ASK_TIME_MS = 21600000  # every six hours
-READINGS = 16  # of a backlog in one message
 MESSAGE_MAX = 8192
 IDLE_MS = 300000
 ANSWERS_MAX = 16
@@ -87,7 +86,7 @@ class Link:
                     if not self._cut:
                         raise
                 except mqtt.LOST as error:
-                    self.trouble = f"{type(error).__name__}: {error}"
+                    self.trouble = say("link", error, (self.trouble,))
                     if getattr(error, "reason", 0) == mqtt.TAKEN_OVER:
                         failures = 16  # two that bear one name must not throw each other out all the time
                 if self._clock.ticks_ms() - began >= SETTLED_MS and failures < 16:
@@ -136,7 +135,7 @@ class Link:
                 try:
                     await client.tend()
                 except mqtt.LOST as error:
-                    self.trouble = str(error) or "the broker does not answer"
+                    self.trouble = say("link", error, (self.trouble,))
                     self._cut = True
                     self._session_task.cancel()
             if self.connected and self._asked_ms is not None and now - self._asked_ms >= ASK_TIME_MS:
@@ -164,7 +163,7 @@ class Link:
         try:
             will = (self._base + "status", OFFLINE, WILL_DELAY_S)
             keepalive_s, password = here.get("keepalive_s", KEEPALIVE_S), here.get("password")
-            said = client.connect(here["device"], will, SESSION_S, keepalive_s=keepalive_s, password=password)
+            said = client.connect(here["device"], will, SESSION_EXPIRY_S, keepalive_s=keepalive_s, password=password)
             await asyncio.wait_for(said, DIAL_S)
             # Before anything else: a kept session delivers its commands at once.
             listener = asyncio.create_task(self._hear(client))
@@ -175,6 +174,7 @@ class Link:
             self.connected = True
             self.sessions += 1
             self.trouble = ""
+            print("link: connected")  # noqa: T201 - for who waits at the cable
             await self._serve(client)
             await self._publish_status(client, OFFLINE)
             await client.close()
@@ -245,7 +245,7 @@ class Link:
                 if body[:8] == b'{"event"':
                     await client.publish(self._base + "event", body)
                     continue
-                if bodies and (len(bodies) >= READINGS or size + len(body) > MESSAGE_MAX):
+                if bodies and (len(bodies) >= READINGS_PER_MESSAGE or size + len(body) > MESSAGE_MAX):
                     await self._publish_readings(client, bodies)
                     bodies, size = [], 0
                 bodies.append(body)

@@ -303,7 +303,8 @@ class Client:
 
     async def _byte(self):
         if self._rest_at >= len(self._rest):
-            self._rest, self._rest_at = await self._more(CHUNK), 0
+            self._rest, self._rest_at = b"", 0  # it is not in memory while there is nothing to read
+            self._rest = await self._more(CHUNK)
         self._rest_at += 1
         return self._rest[self._rest_at - 1]
 

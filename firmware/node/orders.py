@@ -7,9 +7,9 @@ import hashlib
 import json
 import sys
 
-ERROR_CHARS = 200
+from node.constants import COMMAND_ID_CHARS_MAX, COMMANDS_REMEMBERED, ERROR_CHARS_MAX
+
 DESIRED_BYTES = 16384
-REMEMBERED = 64  # answers, so that a command that comes again is answered again and not done again
 HASH_BYTES = 8
 PLAIN = {"ok": True}
 REASONS = ("emergency", "cabinet", "manual", "sensor", "program", "fallback")
@@ -31,7 +31,7 @@ class Orders:
         self.local = False  # the cabinet's switch is on
         self.locked = False  # the cabinet's switch is off: somebody works there
         # Of commands that were answered the beginnings of their names' hashes, and what was said beyond "ok".
-        self.seen, self.seen_at, self.said = bytearray(REMEMBERED * HASH_BYTES), 0, {}
+        self.seen, self.seen_at, self.said = bytearray(COMMANDS_REMEMBERED * HASH_BYTES), 0, {}
         self.load()
 
     # What was kept before the restart; what cannot be read counts as nothing, and comes again.
@@ -81,7 +81,7 @@ class Orders:
             if version > self.version:
                 self.take(desired, version, document)
         except ValueError as error:
-            said = {"version": self.version, "ok": False, "error": str(error)[:ERROR_CHARS]}
+            said = {"version": self.version, "ok": False, "error": str(error)[:ERROR_CHARS_MAX]}
             if version is not None:
                 said["wanted"] = version
             return said
@@ -114,13 +114,13 @@ class Orders:
         if type(command) is not dict:
             return None
         name = command.get("id")
-        if type(name) is not str or not 1 <= len(name) <= 64:
+        if type(name) is not str or not 1 <= len(name) <= COMMAND_ID_CHARS_MAX:
             return None
         mark = hashlib.sha256(name.encode()).digest()[:HASH_BYTES]
         place = self.place_of(mark)
         if place < 0:
             said = self.obey(command, expiry_s)
-            place, self.seen_at = self.seen_at, (self.seen_at + 1) % REMEMBERED
+            place, self.seen_at = self.seen_at, (self.seen_at + 1) % COMMANDS_REMEMBERED
             self.seen[place * HASH_BYTES : place * HASH_BYTES + HASH_BYTES] = mark
             self.said.pop(place, None)
             more = {key: value for key, value in said.items() if value is not None}
@@ -130,7 +130,7 @@ class Orders:
         return said + self.said.get(place, b'{"ok": true}')[1:]
 
     def place_of(self, mark):
-        for place in range(REMEMBERED):
+        for place in range(COMMANDS_REMEMBERED):
             if self.seen[place * HASH_BYTES : place * HASH_BYTES + HASH_BYTES] == mark:
                 return place
         return -1
@@ -146,12 +146,12 @@ class Orders:
                 self.light(command, do, expiry_s)
             elif do in self.more:
                 ok, error = self.more[do](command)
-                return {"ok": ok, "error": error if error is None else error[:ERROR_CHARS]}
+                return {"ok": ok, "error": error if error is None else error[:ERROR_CHARS_MAX]}
             else:
                 known = ["resend"] + (["set_level", "release"] if self.channels else []) + sorted(self.more)
                 raise ValueError("unknown command " + repr(do[:60]) + "; known: " + ", ".join(known))
         except ValueError as error:
-            return {"ok": False, "error": str(error)[:ERROR_CHARS]}
+            return {"ok": False, "error": str(error)[:ERROR_CHARS_MAX]}
         return {"ok": True, "readings": readings}
 
     def resend(self, command):

@@ -5,6 +5,8 @@
 # stands for itself, or tells only what differs from the reading before.
 import json
 
+from node.scale import DECIMALS, about
+
 KEY, TIMED, CHANNEL, EVENT = 1, 2, 4, 8
 
 
@@ -135,10 +137,9 @@ def text(kind, seq, reading):
     if channel:
         said.append('"channel":' + str(channel))
     for i in range(len(values)):
-        value, metric = values[i], kind.METRICS[i]
+        value, name = values[i], kind.NAMES[i]
         if value is None:
             continue
-        name = metric[0]
         if name in kind.STATES:
             words = kind.STATES[name]
             if not 0 <= value < len(words):
@@ -147,6 +148,6 @@ def text(kind, seq, reading):
         elif name in kind.BOOLEANS:
             told = "true" if value else "false"
         else:
-            told = number(value, metric[1])
+            told = number(value, about(kind, i, DECIMALS))
         said.append('"' + name + '":' + told)
     return ("{" + ",".join(said) + "}").encode()

@@ -41,7 +41,7 @@ class Ring:
 
     # Keeps a reading (metrics by name, whole numbers) and gives its number. `ts_ms` is None while time is not known.
     def append(self, values, ts_ms, uptime_ms, channel=0, event=None):
-        known = [values.get(metric[0]) for metric in self.kind.METRICS]
+        known = [values.get(name) for name in self.kind.NAMES]
         event = None if event is None else event[:EVENT_CHARS_MAX]
         timed = ts_ms is not None
         seq = self._log.append((self.boot, channel, timed, ts_ms if timed else uptime_ms, event, known))

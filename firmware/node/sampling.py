@@ -1,13 +1,15 @@
 # When a device takes a reading into its ring: at once, with the heartbeat, or every minute for a closer look.
 #
-# A kind has `metrics` and `pct` (by name, of its table), `channels`, `COMMANDED` and `UNEXPECTED` (names), `every_ms`,
-# `changed` (what is commanded, since it was last looked at), `active(channel)`, `events()` (list of (channel, word)),
-# `async apply()`, `async sample(channel)`, `sent(channel)`.
+# A kind has its `table`, the `places` of metrics in it by name, `channels`, `COMMANDED` and `UNEXPECTED` (names),
+# `every_ms`, `changed` (what is commanded, since it was last looked at), `active(channel)`, `events()` (list of
+# (channel, word)), `async apply()`, `async sample(channel)`, `sent(channel)`.
 
 from node import constants
+from node.scale import DEADBAND, PCT, about
 
 CLOSE_MS = constants.BURST_INTERVAL_S * 1000
-BURST_MS = constants.BURST_S * 1000  # after an unexpected change a reading every CLOSE_MS for so long
+# After an unexpected change a reading every CLOSE_MS for so long; the last is due at its end, and may be a little late.
+BURST_MS = constants.BURST_S * 1000 + CLOSE_MS // 2
 STILL_MS = 5000
 BANDS = 3  # only a change of so many deadbands is an event: noise leaves a single one many times a day
 FORGIVEN_MS = 600000  # after a command or the return of power changes are expected: warm-up, ramps
@@ -42,9 +44,17 @@ class Channel:
             return self.keep(values, now_ms, active, "commanded")
         expected = now_ms < self.expected_ms
         for name in kind.UNEXPECTED:
-            deadband = kind.metrics[name][2]
-            # Words, flags and counters are told in any case; what floats is not told while it is expected to.
-            if left(deadband, kind.pct.get(name), before.get(name), values.get(name)) and not (expected and deadband):
+            now, then = values.get(name), before.get(name)
+            if now == then:
+                continue
+            place = kind.places[name]
+            deadband, pct = about(kind.table, place, DEADBAND), about(kind.table, place, PCT)
+            # Words, flags and counters are told in any case; what floats is not told while it is expected to, and where
+            # it floats to is no change afterwards either.
+            if expected and deadband:
+                if now is not None:
+                    before[name] = now
+            elif left(deadband, pct, then, now):
                 if not expected:
                     self.burst_ms = now_ms + BURST_MS
                 return self.keep(values, now_ms, active, "changed")

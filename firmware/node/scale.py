@@ -1,5 +1,14 @@
 # Numbers of sensors as numbers of metrics: whole, in the metric's unit times 10^decimals, None where nothing is known.
 
+WIDTH = 5
+DECIMALS, DEADBAND, LOW, HIGH, PCT = range(WIDTH)  # what a kind's table tells of each metric
+
+
+# Of the metric at this place of a kind's table.
+def about(table, place, what):
+    return table.NUMBERS[table.PACKED[WIDTH * place + what]]
+
+
 POWERS = (1, 10, 100, 1000, 10000, 100000, 1000000)
 
 
@@ -36,14 +45,18 @@ def of_single(bits, decimals):
 
 # A reading under construction: what lies outside the metric's bounds or is unknown is left out.
 class Snapshot:
-    def __init__(self, metrics):
-        self.metrics = metrics  # by name: (name, decimals, deadband, low, high)
+    def __init__(self, table, places):
+        self.numbers, self.packed = table.NUMBERS, table.PACKED
+        self.places = places  # of metrics in the table, by name
         self.values = {}
 
     def put(self, name, n, have=0):
-        if n is None or name not in self.metrics:
+        place = self.places.get(name)
+        if n is None or place is None:
             return
-        about = self.metrics[name]
-        n = rescale(n, have, about[1])
-        if about[3] <= n <= about[4]:
+        at, packed, numbers = WIDTH * place, self.packed, self.numbers
+        to = numbers[packed[at]]
+        if have != to:
+            n = rescale(n, have, to)
+        if numbers[packed[at + LOW]] <= n <= numbers[packed[at + HIGH]]:
             self.values[name] = n

@@ -9,6 +9,7 @@ import struct
 from array import array
 
 from node import record
+from node.scale import DECIMALS, about
 
 SECTOR = 4096
 HEAD = "<2sBBHHIIII"  # magic, version, metrics, 0, schema, first, until, boot, generation
@@ -86,7 +87,7 @@ class Sectors:
         if not 4 <= area.sectors < NOWHERE:
             raise ValueError("4 to 254 sectors")
         self.area = area
-        self.names = [metric[0] + ":" + str(metric[1]) for metric in kind.METRICS]
+        self.kind, self.width, self.schemas = kind, len(kind.NAMES), {}
         count = area.sectors
         self.first = array("I", [0] * count)
         self.count = array("H", [0] * count)
@@ -200,11 +201,17 @@ class Sectors:
             self.mark(place, where, state, DEAD)
 
     def _schema(self, count):
-        return binascii.crc32(",".join(self.names[:count]).encode()) & 0xFFFF
+        if count not in self.schemas:
+            crc = 0
+            for place in range(count):
+                said = ("," if place else "") + self.kind.NAMES[place] + ":" + str(about(self.kind, place, DECIMALS))
+                crc = binascii.crc32(said.encode(), crc)
+            self.schemas[count] = crc & 0xFFFF
+        return self.schemas[count]
 
     def _write_head(self, place, first, until, boot):
         self.generation += 1
-        count = len(self.names)
+        count = self.width
         head = struct.pack(HEAD, b"KR", 1, count, 0, self._schema(count), first, until, boot, self.generation)
         return self._written(place, 0, head + struct.pack("<I", binascii.crc32(head)))
 
@@ -316,8 +323,7 @@ class Sectors:
                     seen[reading[1]] = span
                 if seq - first > OFFSET_MAX:
                     return
-                if len(reading[5]) < len(self.names):
-                    reading[5].extend([None] * (len(self.names) - len(reading[5])))  # of older firmware
+                reading[5].extend([None] * (self.width - len(reading[5])))  # of older firmware
                 payload = record.encode(reading, before if since_key < KEY_EVERY else None)
                 since_key = since_key + 1 if payload[0] & record.KEY == 0 else 1
                 before = reading
@@ -334,7 +340,7 @@ class Sectors:
             self.generation = max(self.generation, made)
             self.boot_max = max(self.boot_max, boot)
             self.first[place] = first
-            if version != 1 or count > len(self.names) or schema != self._schema(count):
+            if version != 1 or count > self.width or schema != self._schema(count):
                 # Of another kind: nobody could read it any more, but its numbers were given.
                 if version == 1:
                     self._count(place)
@@ -390,5 +396,5 @@ class Sectors:
         if torn != end:
             self.next_seq += 1  # its record was cut before one could tell its number
         # What follows is told by as many metrics as its sector says.
-        if data[3] == len(self.names) and data[torn:] == b"\xff" * (SECTOR - torn):
+        if data[3] == self.width and data[torn:] == b"\xff" * (SECTOR - torn):
             self.end = torn

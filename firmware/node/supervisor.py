@@ -9,6 +9,14 @@ RESTARTS_MS = 3600000
 TROUBLES_MAX = 4
 
 
+# What went wrong in one line; out with it to who is at the cable, unless it was said before.
+def say(what, error, before=()):
+    text = f"{what}: {type(error).__name__}: {error}"
+    if text not in before:
+        print(text)  # noqa: T201
+    return text
+
+
 class Supervisor:
     def __init__(self, board):
         self.troubles = []  # what went wrong, the newest last
@@ -53,7 +61,7 @@ class Supervisor:
         self._failures.pop(name, None)
 
     def note(self, name, error):
-        self.troubles.append(f"{name}: {type(error).__name__}: {error}")
+        self.troubles.append(say(name, error, self.troubles))
         del self.troubles[:-TROUBLES_MAX]
 
     # Who has not been heard of for too long, or fails again and again; None while all is well.

@@ -12,8 +12,8 @@
 import hashlib
 import sys
 
-from node import ed25519, release
-from node.release import BLOCK, Refused
+from node import release
+from node.release import BLOCK, SECTOR, Refused
 
 TOPIC = "kraj_release/"
 TRIALS = 3
@@ -27,6 +27,18 @@ TIMEOUT_S = 60
 def runtime():
     version = getattr(sys.implementation, "_mpy", 6) & 0xFF
     return f"mpy {version}"
+
+
+# What verifies is in memory only while it does.
+def signed(head, key, feed):
+    from node import ed25519
+
+    try:
+        return ed25519.verify(key, head[-64:], (head[:-64],), feed)
+    finally:
+        sys.modules.pop("node.ed25519", None)
+        if hasattr(sys.modules["node"], "ed25519"):
+            del sys.modules["node"].ed25519
 
 
 class Update:
@@ -71,7 +83,7 @@ class Update:
             head = self.area.read(0, length)
             if hashlib.sha256(head).digest() != whole:
                 raise Refused("flash")
-            release.check_files(self.area, release.manifest(head, self.area.sectors * BLOCK), self.feed)
+            release.check(self.area.read, release.manifest(head, self.area.sectors * SECTOR), self.feed)
             self.state.keep(trial=TRIALS)
         finally:
             self.busy = False
@@ -87,14 +99,13 @@ class Update:
     def check_head(self, head, order):
         if release.hexadecimal(hashlib.sha256(head).digest())[:16] != order["release"]:
             raise Refused("digest")
-        found = release.manifest(head, self.area.sectors * BLOCK)
+        found = release.manifest(head, self.area.sectors * SECTOR)
         for key in self.keys:
             if release.hexadecimal(hashlib.sha256(key).digest())[:16] == found["key"]:
                 break
         else:
             raise Refused("key")
-        end = len(head) - 64
-        if not ed25519.verify(key, head[end:], (head[:end],), self.feed):
+        if not signed(head, key, self.feed):
             raise Refused("signature")
         if found["product"] != release.PRODUCT:
             raise Refused("product")
@@ -107,24 +118,26 @@ class Update:
             raise Refused("clock")
         if now_ms // 1000 >= found["expires"]:
             raise Refused("expired")
-        return found["size"]
+        return found["end"]
 
-    # The first sector is erased first and written last: in between there is no release in the slot.
+    # The first sector is erased first and its first block written last: in between there is no release in the slot.
     async def fill(self, fetch, name, size):
         area = self.area
         area.erase(0)
         last = (size - 1) // BLOCK
         for step in range(1, last + 2):
             number = step % (last + 1)
+            at = number * BLOCK
             block = await self.fetch(fetch, name, number)
-            if len(block) != min(BLOCK, size - number * BLOCK):
+            if len(block) != min(BLOCK, size - at):
                 raise Refused("block")
-            if number:
-                area.erase(number)
-            area.write(number * BLOCK, block)
+            if number and at % SECTOR == 0:
+                area.erase(at // SECTOR)
+            area.write(at, block)
             # A sector that is worn out is found here, and not in the new version's first night.
-            if area.read(number * BLOCK, len(block)) != block:
+            if area.read(at, len(block)) != block:
                 raise Refused("flash")
+            del block  # it is not in memory while the next one comes
             if self.feed:
                 self.feed()
 
@@ -154,10 +167,8 @@ def give_up(state):
 def failed(areas, state, running):
     if running.get("trial") or state.trial:
         return None
-    area = areas[f"code_{1 - running['slot']}"]
     try:
-        head = area.read(0, release.signed_size(area.read(0, release.BEFORE)) + 64)
-        found = release.manifest(head, area.sectors * BLOCK)
+        found = release.in_head(areas[f"code_{1 - running['slot']}"])
     except (Refused, OSError):
         return None
     return found["version"] if found["version"] > state.floor else None

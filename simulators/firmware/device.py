@@ -34,6 +34,8 @@ RESTART_S = 1.0
 """From the end of a process, by reset or watchdog, to its next start."""
 LOADER = "vfs"
 """Folder with what lies in the board's small file system, where it was put there."""
+SLOTS = "romfs"
+"""The partition with both slots for code."""
 ENDED = {"failed": "watchdog", "done": "watchdog", "flash": "power_on"}
 """What a board is reset by after such an end. Nobody waits here until the watchdog finds out."""
 
@@ -88,12 +90,11 @@ def enrol(  # noqa: PLR0917 - all that is written
 
 
 def _flash(folder: Path, flashed: Path) -> None:
-    loader = folder / LOADER
-    if (loader / "main.py").exists():
+    loader, slots = folder / LOADER, folder / f"{SLOTS}.bin"
+    if slots.exists():
         return
-    (folder / "code_0.bin").write_bytes(
-        (flashed / "release.bin").read_bytes().ljust(partitions()["code_0"] * SECTOR, b"\xff")
-    )
+    release = (flashed / "release.bin").read_bytes()
+    slots.write_bytes(release.ljust(partitions()[SLOTS] * SECTOR, b"\xff"))
     loader.mkdir(mode=0o700, exist_ok=True)
     for file in (*flashed.glob("*.mpy"), flashed / "main.py"):
         shutil.copy(file, loader)
@@ -171,8 +172,7 @@ class FirmwareDevice:
                 rtc_memory=left.get("rtc_memory", ""),
                 offset_ms=self._offset_ms,
                 network=self._up,
-                files={"/vfs": loader} if (loader / "main.py").exists() else None,
-                script=(loader / "main.py").read_text() if (loader / "main.py").exists() else "",
+                loader=loader if (loader / "main.py").exists() else None,
             )
             self._host = await Host.start(options)
             listening = asyncio.create_task(self._listen(self._host))

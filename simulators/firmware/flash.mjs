@@ -16,33 +16,38 @@ export class Flash {
     for (const [name, sectors] of Object.entries(partitions)) {
       const path = join(folder, `${name}.bin`);
       if (!existsSync(path)) writeFileSync(path, Buffer.alloc(sectors * SECTOR, 0xff), { mode: 0o600 });
-      this.areas.set(name, { bytes: readFileSync(path), file: openSync(path, "r+"), sectors });
+      const bytes = readFileSync(path);
+      this.areas.set(name, { bytes: () => bytes, file: openSync(path, "r+"), sectors });
     }
   }
+  whole(name) { return this.areas.get(name).bytes(); }
+  // From now on a partition lies where `bytes` finds it: mapped, what is written there is seen by who runs there.
+  map(name, bytes) { this.areas.get(name).bytes = bytes; }
   sectors(name) { return this.areas.get(name)?.sectors ?? -1; }
-  read(name, at, n) { return this._within(name, at, n).bytes.toString("hex", at, at + n); }
+  read(name, at, n) { return this._within(name, at, n).bytes().toString("hex", at, at + n); }
   write(name, at, hex) {
     const data = Buffer.from(hex, "hex");
     const area = this._within(name, at, data.length);
     // Of a write that is cut off, the first bytes are there.
     const whole = this.cutAfter < 0 || this.written + data.length <= this.cutAfter;
     const n = whole ? data.length : Math.max(0, this.cutAfter - this.written);
-    for (let i = 0; i < n; i++) area.bytes[at + i] &= data[i];
-    writeSync(area.file, area.bytes, at, n, at);
+    const bytes = area.bytes();
+    for (let i = 0; i < n; i++) bytes[at + i] &= data[i];
+    writeSync(area.file, bytes, at, n, at);
     this.written += n;
     if (!whole) this.cut("flash");
   }
   erase(name, sector) {
     const area = this._within(name, sector * SECTOR, SECTOR);
-    area.bytes.fill(0xff, sector * SECTOR, (sector + 1) * SECTOR);
-    writeSync(area.file, area.bytes, sector * SECTOR, SECTOR, sector * SECTOR);
+    const bytes = area.bytes().fill(0xff, sector * SECTOR, (sector + 1) * SECTOR);
+    writeSync(area.file, bytes, sector * SECTOR, SECTOR, sector * SECTOR);
     this.erased += 1;
   }
   close() { for (const area of this.areas.values()) closeSync(area.file); }
   _within(name, at, n) {
     const area = this.areas.get(name);
     if (!area) throw new Error(`no partition ${name}`);
-    if (at < 0 || at + n > area.bytes.length) throw new Error(`beyond the end of ${name}: ${at} + ${n}`);
+    if (at < 0 || at + n > area.sectors * SECTOR) throw new Error(`beyond the end of ${name}: ${at} + ${n}`);
     return area;
   }
 }

@@ -8,7 +8,10 @@ import { Flash } from "./flash.mjs";
 import { Wires } from "./wires.mjs";
 
 // The interpreter frees nothing while Python runs, and its main task always does.
-const COLLECT_MS = { real: 2_000, virtual: 300_000 };
+const COLLECT_MS = { real: 2_000, virtual: 300_000, later: 900_000 };
+const LATER_MS = 7_200_000; // of a virtual day: by then all has been seen once that takes memory
+// Of a board's 110 KB so much is free beside firmware, and it collects when that is full; this interpreter would every 16 KB.
+const BOARD_FREE = 65_536;
 const told = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 const lines = createInterface({ input: process.stdin });
 const orders = [];
@@ -35,12 +38,12 @@ function end(cause) {
   process.exit(0);
 }
 
-let heapKb = 0, base = 0, measured = 0, names = 0, namesBefore = 0;
+let heapKb = 0, base = 0, names = 0, namesBefore = 0;
 let values = options.values ?? {};
 let table = options.table; // {start_ms, step_ms, columns: {name: [value, ...]}}: values by time
 const flash = new Flash(options.folder, options.partitions, (cause) => end(cause));
 flash.cutAfter = options.cut_after ?? -1;
-const peer = options.peer ? new (await import(options.peer)).Peer({ ...options.peer_options, now: clock.now, told }) : null;
+const peer = options.peer ? new (await import(options.peer)).Peer({ ...options.peer_options, now: clock.now, told, seen: () => measure() }) : null;
 const wires = new Wires(told, peer && ((deliver) => peer.connect(deliver)));
 wires.up = options.network ?? true;
 
@@ -60,19 +63,20 @@ function watch() {
 
 // The interpreter looks a function up by its number for each call that may throw, and Node takes its time: a quarter.
 const find = WebAssembly.Table.prototype.get;
-const found = new WeakMap();
+let tableOfAll, found;
 WebAssembly.Table.prototype.get = function get(at) {
-  let known = found.get(this);
-  if (!known) found.set(this, (known = []));
-  return (known[at] ??= find.call(this, at));
+  if (this !== tableOfAll) { tableOfAll = this; found = []; } // there is one alone
+  return (found[at] ??= find.call(this, at));
 };
 
+// An image with ROMFS maps the partition of that name, so that bytecode runs where it lies in it; what is written there
+// is seen at once. The loader and the names that such an image has frozen lie behind it, as they are not in this one.
+const slots = options.mapped ? flash.whole("romfs") : undefined;
 const { loadMicroPython } = await import("@micropython/micropython-webassembly-pyscript");
 const python = await loadMicroPython({
   heapsize: options.heap_kb * 1024,
   linebuffer: true,
-  // Bytecode in a read-only file system runs where it lies, as from a board's flash; it then takes no heap.
-  romfs: options.rom ? readFileSync(options.rom) : undefined,
+  romfs: slots && Buffer.concat([slots, Buffer.from(options.frozen, "base64")]),
   stdout: (line) => {
     const table = /^qstr pool: .* n_qstr=(\d+)/.exec(line);
     if (table) names = Number(table[1]); else told({ said: line });
@@ -113,14 +117,28 @@ python.registerJsModule("_host", {
   reset_cause: () => options.cause ?? "power_on",
   power: (cause) => end(cause),
   value: column,
+  values_stand: () => !table,
   modbus_crc: (hex) => Buffer.from(hex, "hex").reduce((crc, byte) => {
     crc ^= byte;
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >> 1) ^ 0xa001 : crc >> 1;
     return crc;
   }, 0xffff),
   told: (what, value) => told({ [what]: value }),
-  measured: (bytes) => { measured = bytes; },
+  // The interpreter's memory may grow, and is another buffer then.
+  mapped: (at) => flash.map("romfs", () => Buffer.from(python._module.HEAPU8.buffer, at, slots.length)),
 });
+if (slots) python.runPython(`
+import _host, uctypes, vfs
+_host.mapped(uctypes.addressof(vfs.rom_ioctl(2, 0)))
+if ${options.frozen.length}:
+    import sys
+    vfs.mount(vfs.VfsRom(vfs.rom_ioctl(2, 0)[${slots.length}:]), "/frozen")
+    sys.path.append("/frozen")
+    try:
+        import names
+    except ImportError:
+        pass
+`);
 function copy(from, to) {
   for (const name of readdirSync(from)) {
     const path = join(from, name);
@@ -140,21 +158,23 @@ const tableOf = (count) => {
 // Live heap of the firmware: what is there now, without what was there before it began (the fakes). The fakes' names
 // have filled the small parts of the table: of that, what the firmware's names alone would take.
 const alloc = () => {
-  python.runPython("gc.collect()"); // done when the call has returned, and never within one
-  python.runPython("_host.measured(gc.mem_alloc()); micropython.qstr_info()");
-  return measured - tableOf(names);
+  begin.tidy(); // done when the next call begins, and never within one
+  return begin.weigh() - tableOf(names);
 };
 const measure = () => {
   const own = alloc() - base;
   heapKb = Math.max(heapKb, (own + tableOf(names - namesBefore)) / 1024);
   return heapKb;
 };
-const collectMs = clock.virtual ? COLLECT_MS.virtual : COLLECT_MS.real;
-function collect() { measure(); hear(collect, collectMs); }
+const firstMs = clock.now();
+const collectMs = () => COLLECT_MS[!clock.virtual ? "real" : clock.now() - firstMs < LATER_MS ? "virtual" : "later"];
+function collect() { measure(); hear(collect, collectMs()); }
 
 // The firmware begins as on the board: its paths, then main.py; what main.py leaves to run is waited for.
-const paths = [...(options.rom ? ["/rom"] : []), ...options.files.map(([, at]) => at)].map((at) => JSON.stringify(at)).join(", ");
+const paths = [...(options.frozen ? ["/frozen"] : []), ...options.files.map(([, at]) => at)].map((at) => JSON.stringify(at)).join(", ");
 python.runPython(`import sys, gc, micropython, asyncio, _host; sys.path[:] = [${paths}]; import begin, wired; wired.wire("${options.kind ?? ""}")`);
+python.runPython(`gc.threshold(${BOARD_FREE})`);
+const begin = python.pyimport("begin");
 base = alloc();
 namesBefore = names;
 const whole = `
@@ -167,13 +187,13 @@ let done = false;
 let failed = "";
 const running = python.runPythonAsync(whole).catch((error) => { failed = String(error.message ?? error); })
   .then(() => { done = true; });
-hear(collect, collectMs);
+hear(collect, collectMs());
 
 async function obey() {
   for (;;) {
     const order = await next();
     if (order.do === "values") { Object.assign(values, order.values); python.runPython("import parts; parts.look()"); }
-    else if (order.do === "table") table = order.table;
+    else if (order.do === "table") { table = order.table; python.runPython("import parts; parts.look()"); }
     else if (order.do === "network") { wires.up = order.up; if (!order.up && order.cut) wires.cut(); }
     else if (order.do === "cut") wires.cut();
     else if (order.do === "power") flash.cutAfter = flash.written + order.after;

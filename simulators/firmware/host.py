@@ -1,6 +1,7 @@
 """One device on the real firmware: a Node process with MicroPython in it, spoken to by lines of JSON."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import shutil
@@ -10,6 +11,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from kraj import romfs
 from kraj.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -80,18 +82,25 @@ class Options:
     cut_after: int | None = None
     heap_kb: int = HEAP_KB
     at_end: str = ""
-    rom: Path | None = None
-    """An image of a ROM file system with the firmware, in place of the files of ``firmware``."""
+    loader: Path | None = None
+    """A folder with what lies in the board's small file system: it starts by the loader, from a slot."""
+    mapped: bool = True
+    """Whether the image is one of our own: it maps the slots, in which bytecode runs in place, and has the loader."""
 
     def line(self) -> bytes:
         """The first line of the process's input."""
-        own = {} if self.rom else {"/firmware": self.firmware} if self.files is None else self.files
+        own = {"/firmware": self.firmware} if self.files is None else self.files
+        script, frozen = self.script or MAIN, b""
+        if self.loader is not None:
+            own, script = {"/vfs": self.loader}, (self.loader / "main.py").read_text()
+            if self.mapped:
+                frozen = romfs.image({file.name: file.read_bytes() for file in self.loader.glob("*.mpy")})
         told: dict[str, object] = {
             "folder": str(self.folder),
             "partitions": partitions(self.firmware),
             "files": [[str(path), at] for at, path in (*own.items(), ("/fakes", FAKES))],
             "kind": self.kind,
-            "script": self.script or MAIN,
+            "script": script,
             "heap_kb": self.heap_kb,
             "values": dict(self.values),
             "table": self.table,
@@ -103,7 +112,8 @@ class Options:
             "network": self.network,
             "cut_after": self.cut_after,
             "at_end": self.at_end,
-            "rom": str(self.rom) if self.rom else None,
+            "mapped": self.mapped,
+            "frozen": base64.b64encode(frozen).decode(),
         }
         if self.virtual is not None:
             told["virtual"] = {"start_ms": self.virtual[0], "until_ms": self.virtual[1]}

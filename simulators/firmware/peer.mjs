@@ -17,9 +17,11 @@ const text = (said) => { const raw = Buffer.from(said); return Buffer.concat([sh
 
 export class Peer {
   // `quiet` keeps what is published from being told; `outages` are spans [from_ms, to_ms) in which nobody answers;
-  // `silent` acknowledges nothing.
-  constructor({ now, told, quiet = false, outages = [], silent = false, retained = {} }) {
-    Object.assign(this, { now, told, quiet, outages, silent, retained, counts: {} });
+  // `silent` acknowledges nothing. `retained` has texts by topic, and `kept` bytes in base64; `orders` are texts that are
+  // published once, [at_ms, topic, text]. `seen` is called whenever a topic is asked for, or no more.
+  constructor({ now, told, quiet = false, outages = [], silent = false, retained = {}, kept = {}, orders = [], seen }) {
+    for (const [topic, data] of Object.entries(kept)) retained[topic] = Buffer.from(data, "base64");
+    Object.assign(this, { now, told, quiet, outages, silent, retained, orders, seen, counts: {} });
     this.last = 0;
   }
   away() { const at = this.now(); return this.outages.some(([from, to]) => from <= at && at < to); }
@@ -28,6 +30,13 @@ export class Peer {
     let waiting = Buffer.alloc(0);
     let open = true;
     const say = (data) => { if (open) setTimeout(() => open && deliver(data), 0); };
+    for (const order of this.orders) {
+      setTimeout(() => {
+        if (!open || !order.length) return;
+        this.publish(order[1], order[2], say);
+        order.length = 0;
+      }, order.length ? order[0] - this.now() : 0);
+    }
     const socket = {
       write: (data) => {
         if (this.away()) { setTimeout(() => socket.destroy(), 0); return; }
@@ -61,6 +70,7 @@ export class Peer {
     else if (kind === DISCONNECT) return;
   }
   _subscribed(kind, body, say) {
+    if (this.seen) setTimeout(this.seen, 0);
     const topics = [];
     for (let at = 2 + 1 + body[2]; at < body.length; ) {
       const length = body.readUInt16BE(at);

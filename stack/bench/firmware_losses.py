@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -129,9 +129,19 @@ async def run(  # noqa: PLR0917 - where, on what, how much
         await asyncio.wait([listening])
     if not listening.cancelled() and (fault := listening.exception()):
         raise fault
-    found = compared(kept, platform.stored)
+    return told(done, kept, twice, platform.stored)
+
+
+def told(
+    faults: int,
+    kept: Mapping[tuple[int, int], int],
+    twice: Sequence[tuple[int, int]],
+    stored: Mapping[tuple[int, int], set[int]],
+) -> dict[str, int]:
+    """What became of the readings over so many faults; ``twice`` are numbers that the device gave again."""
+    found = compared(kept, stored)
     return {
-        "faults": done,
+        "faults": faults,
         "readings": len(kept),
         "acknowledged_lost": found["acknowledged_lost"],
         "altered": found["altered"],

@@ -3,8 +3,11 @@
 import re
 import subprocess
 import tempfile
+import textwrap
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from keyword import iskeyword
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,7 +23,9 @@ COMPILER = "MicroPython v1.29.0"
 SMALL_INT_BITS = 31
 """Of the ESP32: constants beyond are made as long integers."""
 XTENSAWIN = 10
-NOT_IN_A_SLOT = ("loader.py", "install.py", "manifest.py")
+INTERNED_CHARS = 10
+"""Longer words have no place among the names."""
+NOT_IN_A_SLOT = ("loader.py", "install.py", "manifest.py", "names.py")
 LOADER = {
     "loader.mpy": "loader.py",
     "release.mpy": "node/release.py",
@@ -28,6 +33,8 @@ LOADER = {
     "flash.mpy": "board/flash.py",
 }
 """What lies flat in the small file system: name there, source here."""
+NAMES = "names.py"
+"""What an image of our own freezes besides: then the names in a slot's bytecode need no table in memory."""
 LIFE = timedelta(days=90)
 KEY_FILES = ("release-1.pem", "release-2.pem")
 PUBLIC_FILE = "release-keys.txt"
@@ -41,11 +48,14 @@ def sources(root: Path = ROOT) -> list[Path]:
 
 
 def compiled(file: Path, name: str) -> bytes:
-    """The bytecode of a source file; ``name`` stands in tracebacks. Raises ``ConfigurationError``."""
+    """The bytecode of a source file, which in tracebacks is a module: that name is there anyway.
+
+    Raises ``ConfigurationError``.
+    """
     native = _NATIVE.search(file.read_text()) is not None
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.mpy"
-        command = [_compiler(), "-O3", f"-msmall-int-bits={SMALL_INT_BITS}", "-s", name, "-o", str(out)]
+        command = [_compiler(), "-O3", f"-msmall-int-bits={SMALL_INT_BITS}", "-s", _module(name), "-o", str(out)]
         command += ["-march=xtensawin"] if native else []
         done = subprocess.run([*command, str(file)], capture_output=True, text=True, check=False)
         if done.returncode:
@@ -57,6 +67,10 @@ def compiled(file: Path, name: str) -> bytes:
     if features >> 2 not in ((XTENSAWIN,) if native else (0,)):
         raise ConfigurationError(f"{name} became code for another processor than the ESP32's")
     return code
+
+
+def _module(name: str) -> str:
+    return name.removesuffix(".mpy").replace("/", ".")
 
 
 def compile_all(files: dict[str, Path]) -> dict[str, bytes]:
@@ -78,6 +92,44 @@ def build(
 def loader(root: Path = ROOT) -> dict[str, bytes]:
     """What the small file system gets, but for its ``main.py``."""
     return compile_all({name: root / source for name, source in LOADER.items()})
+
+
+def names(root: Path = ROOT) -> str:
+    """A module that has the names and short words of all that a slot gets, and the names of its modules."""
+    code = compile_all({str(path.with_suffix(".mpy")): root / path for path in sources(root)})
+    found = sorted({name for content in code.values() for name in names_of(content)})
+    plain = [name for name in found if name.isidentifier() and not iskeyword(name)]
+    words = [name for name in found if not name.isidentifier() and len(name) <= INTERNED_CHARS]
+    lines = [f"import {_module(name)}" for name in code] + ["return ("]
+    lines += ["    " + line for line in textwrap.wrap(" ".join(f"o.{name}," for name in plain), 112)]
+    lines += [f"    {word!r}," for word in words]
+    head = """# The names and short words of the firmware, for an image that freezes them: then they need no table.
+# Written by `kraj firmware constants`; nothing imports it on a device.
+# ruff: noqa
+# fmt: off
+def names(o):
+"""
+    return head + "".join(f"    {line}\n" for line in (*lines, ")"))
+
+
+def names_of(code: bytes) -> Iterator[str]:
+    """What a file of bytecode calls by name, but for the names that every interpreter has."""
+    at = 4
+
+    def number() -> int:
+        nonlocal at
+        n = 0
+        while code[at] & 128:
+            n, at = n << 7 | code[at] & 127, at + 1
+        at += 1
+        return n << 7 | code[at - 1]
+
+    count, _ = number(), number()
+    for _ in range(count):
+        size = number()
+        if not size & 1:
+            yield code[at : at + size // 2].decode()
+            at += size // 2 + 1
 
 
 def check_compiler() -> None:

@@ -1,16 +1,17 @@
 """The commands of ``kraj firmware``: thin; each imports what it needs when it is called."""
 
+import hashlib
 import json
 import os
+import sys
 import tempfile
-import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kraj.errors import ConfigurationError
+from kraj.errors import ConfigurationError, UnavailableError
 
 firmware = typer.Typer(
     no_args_is_help=True,
@@ -101,7 +102,7 @@ def build(
     file.write_bytes(container)
     made = firmware_release.read(container, [firmware_release.public_bytes(by.public_key())])
     share = len(container) * 100 // firmware_release.SLOT_BYTES
-    typer.echo(f"{file}: {called}, {len(made.manifest.files)} files, {len(container)} bytes, {share} % of a slot")
+    typer.echo(f"{file}: {called}, {len(made.files)} files, {len(container)} bytes, {share} % of a slot")
     typer.echo(f"release {made.digest}, {made.blocks} blocks, signed by {made.manifest.key}")
 
 
@@ -122,7 +123,8 @@ def verify(
 
     found = firmware_release.read(_content(file), building.read_public(keys))
     manifest = found.manifest
-    said: dict[str, Any] = {**manifest.as_json(), "release": found.digest, "blocks": found.blocks}
+    files = [(name, len(code), hashlib.sha256(code).hexdigest()) for name, code in found.files.items()]
+    said: dict[str, Any] = {**manifest.as_json(), "release": found.digest, "blocks": found.blocks, "files": files}
     if as_json:
         typer.echo(json.dumps(said))
         return
@@ -131,8 +133,8 @@ def verify(
         f"for {manifest.product} with {manifest.runtime}"
     )
     typer.echo(f"signed by {manifest.key}, accepted until {datetime.fromtimestamp(manifest.expires, UTC):%F %R} UTC")
-    for content in manifest.files:
-        typer.echo(f"  {content.size:>6}  {content.sha256[:16]}…  {content.name}")
+    for path, size, sums in files:
+        typer.echo(f"  {size:>6}  {sums[:16]}…  {path}")
 
 
 @firmware.command("flash")
@@ -143,61 +145,68 @@ def flash(  # noqa: PLR0917 - options of the command line, never positional
     broker: Annotated[str, typer.Option(help="host:port of the broker, by the name in its certificate.")],
     server: Annotated[str, typer.Option(help="Address of the platform, which enrols it.")],
     code: Annotated[str, typer.Option(help="One-time code of the device: kraj authority code NAME.")],
-    port: Annotated[str, typer.Option(help="Serial port of the board.")] = "/dev/ttyUSB0",
+    port: Annotated[str, typer.Option(help="Serial port of the board; COM3 or /dev/ttyACM0, say.")] = "/dev/ttyUSB0",
     image: Annotated[
-        Path | None, typer.Option(help="MicroPython's ESP32_GENERIC-OTA image: first the whole flash.")
+        Path | None, typer.Option(help="MicroPython for the board, ours or ESP32_GENERIC-OTA: first the whole flash.")
     ] = None,
     wifi: Annotated[str | None, typer.Option(help="SSID; the password is asked for, or is KRAJ_WIFI_PASSWORD.")] = None,
     more: Annotated[
         Path | None, typer.Option("--settings", help="TOML file with pins and parts of this device.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands, run none, use no code.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at files, print the commands, run none.")] = False,
 ) -> None:
     """Put a new device into service over its cable: interpreter, identity, settings, release and loader.
 
-    The device's key is made here, goes to the device and is kept nowhere else. With --image everything on the board is
-    erased first; it needs esptool (pip install esptool).
+    Files and the board are looked at first; then the code is used, and only then the board is changed. The device's key
+    is made here, goes to the device and is kept nowhere else. With --image everything on the board is erased; it needs
+    esptool (pip install esptool).
 
     Example: kraj firmware flash --release kraj-12.bin --keys keys/release-keys.txt --kind lamp --wifi depot
     --broker broker.example.cz:8883 --server https://kraj.example.cz --code 7K2QF-0VNTD-M4X8A-Z19CE
     """
-    from stack.firmware import building, flashing
+    from stack.firmware import building, flashing, wiring
 
-    public = building.read_public(keys)
-    container = _content(release)
-    told = tomllib.loads(more.read_text()) if more else {}
-    example = flashing.Identity("municipality", "device", {"key": "…", "cert": "…", "roots": "…"})
-    flashing.settings(example, kind, broker, told)
+    public, container = building.read_public(keys), _content(release)
+    told = wiring.read(more) if more else {}
+    flashing.settings(flashing.LONGEST, kind, broker, told)
+    flashing.check_code(code)
+    flashing.check_image(image)
     with tempfile.TemporaryDirectory(prefix="kraj-firmware-") as made:
         folder = Path(made)
-        flashing.write_table(folder)
-        before, after = flashing.first_steps(port, folder, image), flashing.last_steps(port, folder)
+        flashing.prepare(folder, container, public)
+        looks = flashing.first_looks(port, image)
         if dry_run:
-            flashing.prepare(folder, container, public, flashing.settings(example, kind, broker, told), example.secrets)
-            typer.echo("\n".join(str(step) for step in before))
+            typer.echo("\n".join(map(str, looks)))
             typer.echo(f"# enrol: POST {server.rstrip('/')}/v1/enrol with the code and a request by a new key")
-            typer.echo("\n".join(str(step) for step in after))
+            steps = [*flashing.first_steps(port, folder, image), *flashing.last_steps(port, folder)]
+            typer.echo("\n".join(map(str, steps)))
             return
+        flashing.check_tools(image)
         network = _network(wifi)
-        flashing.run(before, typer.echo)
-        typer.echo("enrol")
-        identity = flashing.enrol(server, code)
+        try:
+            flashing.run(looks, typer.echo)
+            typer.echo("enrol")
+            identity = flashing.enrol(server, code)
+        except (ConfigurationError, UnavailableError) as error:
+            raise type(error)(f"{error}\n\nNothing on the board was changed.") from error
         settings = flashing.settings(identity, kind, broker, told)
-        flashing.prepare(folder, container, public, settings, {**identity.secrets, **network})
-        flashing.run(after, typer.echo)
+        flashing.address(folder, public, settings, {**identity.secrets, **network})
+        flashing.install(port, folder, image, typer.echo, _again)
     typer.echo(f"{identity.device} starts; within a minute it is online at the broker")
 
 
 @firmware.command("constants")
 def constants() -> None:
-    """Write the firmware's tables of metrics and limits from kraj/kinds (run it in a checkout).
+    """Write what is generated of the firmware: tables of metrics and limits from kraj/kinds, names for an image.
 
     Example: kraj firmware constants
     """
     from kraj import firmware as made
+    from stack.firmware import building
 
     made.main()
-    typer.echo(f"{made.FOLDER}: {', '.join(made.files())}")
+    (building.ROOT / building.NAMES).write_text(building.names())
+    typer.echo(f"{made.FOLDER}: {', '.join(made.files())}; {building.ROOT / building.NAMES}")
 
 
 def _content(file: Path) -> bytes:
@@ -208,7 +217,18 @@ def _content(file: Path) -> bytes:
 
 
 def _network(ssid: str | None) -> dict[str, str]:
+    from stack.firmware import flashing
+
     if ssid is None:
         return {}
-    password = os.environ.get("KRAJ_WIFI_PASSWORD") or typer.prompt(f"Password of {ssid}", hide_input=True)
-    return {"wifi": f"{ssid}\n{password}"}
+    password = os.environ.get("KRAJ_WIFI_PASSWORD")
+    if password is None:
+        password = typer.prompt(f"Password of {ssid}", hide_input=True, default="", show_default=False)
+    return {"wifi": flashing.wifi(ssid, password)}
+
+
+def _again(why: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    typer.echo(why, err=True)
+    return typer.confirm("The code is used by now. Look at the cable; try this step again?", default=True)

@@ -1,5 +1,10 @@
-"""A new device over its cable: what is put on it, and the commands that put it there."""
+"""A device over its cable: what is looked at first, what is put on it, and the commands that put it there.
 
+Until the platform has taken the code nothing on the board is changed, and until everything that can be looked at is in
+order the code is not used. What fails afterwards says what state the board is in.
+"""
+
+import importlib.util
 import json
 import shlex
 import subprocess
@@ -11,22 +16,30 @@ from typing import Any
 
 import httpx
 
-from kraj import certificates, firmware_release
-from kraj.errors import ConfigurationError, UnavailableError
+from kraj import certificates, enrolment, firmware_release
+from kraj.errors import ConfigurationError, PayloadError, UnavailableError
 from kraj.kinds import KINDS
-from stack.firmware import building, partitions
+from stack.firmware import building, partitions, wiring
 
 SETTINGS_VERSION = 1
 SETTINGS_BYTES_MAX = 1536
 """As ``firmware/node/config.py`` holds them."""
-MAIN = "import loader\n\nloader.start()\n"
+MAIN = "import sys\n\nsys.path.insert(0, '.frozen')\nimport loader\n\nloader.start()\n"
+"""An image of our own has the loader frozen in it, where it takes no memory; that one is to be found first."""
 IMAGE_OFFSET = 0x1000
+IMAGE_MAGIC, IMAGE_BYTES_MIN = 0xE9, 512 * 1024
+"""An image that is written there has the bootloader, a table and the interpreter, so is longer than any of them."""
+INTERPRETER = b"1.29."
+SECRET_BYTES_MAX = 4000
+"""As ``firmware/board/secrets.py`` holds them."""
+SSID_BYTES_MAX, PASSWORD_BYTES = 32, range(8, 64)
+NAME_CHARS_MAX = 63
 TIMEOUT_S = 30.0
 
 CHECK = (
     "import sys, esp32\n"
     "assert sys.implementation._mpy & 255 == 6, 'another MicroPython than 1.29: ' + str(sys.implementation)\n"
-    "for name in ('state', 'ring', 'code_0', 'code_1'):\n"
+    "for name in ('state', 'ring', 'romfs'):\n"
     " assert esp32.Partition.find(1, label=name), 'no partition ' + name + ': flash with --image'\n"
 )
 QUIET = "import os\nif 'main.py' in os.listdir():\n os.remove('main.py')\n"
@@ -53,26 +66,35 @@ class Identity:
     secrets: Mapping[str, str]
 
 
-def first_steps(port: str, folder: Path, image: Path | None) -> list[Step]:
-    """Up to a board that answers and is what it must be; ``folder`` has the partition table. Nothing is secret."""
-    found: list[Step] = []
+LONGEST = Identity("m" * NAME_CHARS_MAX, "d" * NAME_CHARS_MAX, {"key": "…", "cert": "…", "roots": "…"})
+"""What no enrolment's names exceed."""
+
+
+def first_looks(port: str, image: Path | None) -> list[Step]:
+    """Is there a board, and the right one? They change nothing, but for a restart."""
     if image is not None:
-        esptool = (sys.executable, "-m", "esptool", "--chip", "esp32", "--port", port)
-        found += [
-            Step("erase the whole flash", (*esptool, "erase_flash")),
-            Step("MicroPython", (*esptool, "write_flash", hex(IMAGE_OFFSET), str(image))),
-            Step(
-                "our partition table in place of its own",
-                (*esptool, "write_flash", hex(partitions.TABLE_OFFSET), str(folder / "partitions.bin")),
-            ),
-        ]
-    else:
-        found += [
+        return [Step("a board that answers?", _esptool(port, "flash_id"))]
+    return [Step("the right interpreter, with our partitions?", _remote(port, "exec", CHECK, "reset", "sleep", "3"))]
+
+
+def first_steps(port: str, folder: Path, image: Path | None) -> list[Step]:
+    """Up to a board on which nothing runs, with the right interpreter; ``folder`` has the partition table."""
+    if image is None:
+        return [
             Step("stop what runs", _remote(port, "exec", QUIET)),
             Step("restart without it", _remote(port, "reset", "sleep", "3")),
         ]
-    # Its first start makes the small file system, which takes a moment.
-    return [*found, Step("the right interpreter, with our partitions?", _remote(port, "sleep", "5", "exec", CHECK))]
+    table = str(folder / "partitions.bin")
+    return [
+        Step("erase the whole flash", _esptool(port, "erase_flash")),
+        Step("MicroPython", _esptool(port, "write_flash", hex(IMAGE_OFFSET), str(image))),
+        Step(
+            "our partition table in place of its own",
+            _esptool(port, "write_flash", hex(partitions.TABLE_OFFSET), table),
+        ),
+        # Its first start makes the small file system, which takes a moment.
+        Step("the right interpreter, with our partitions?", _remote(port, "sleep", "5", "exec", CHECK)),
+    ]
 
 
 def last_steps(port: str, folder: Path) -> list[Step]:
@@ -86,6 +108,18 @@ def last_steps(port: str, folder: Path) -> list[Step]:
     ]
 
 
+def back_steps(port: str, folder: Path) -> list[Step]:
+    """What starts whatever is whole on a board that had it before."""
+    return [
+        Step("put back what starts it", _remote(port, "fs", "cp", str(folder / "main.py"), ":main.py")),
+        Step("start", _remote(port, "reset")),
+    ]
+
+
+def _esptool(port: str, *words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "esptool", "--chip", "esp32", "--port", port, *words)
+
+
 def _remote(port: str, *words: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "mpremote", "connect", port, *words)
 
@@ -94,9 +128,10 @@ def enrol(server: str, code: str, *, post: Callable[..., httpx.Response] = httpx
     """Exchange a one-time code for a certificate; the key is made here and written nowhere but on the device.
 
     Raises:
-        ConfigurationError: the platform refuses the code.
+        ConfigurationError: the platform refuses the code, or gives what no device keeps.
         UnavailableError: there was no answer.
     """
+    check_code(code)
     key = certificates.new_key()
     body = {"code": code, "csr": certificates.request(key).decode()}
     try:
@@ -108,7 +143,17 @@ def enrol(server: str, code: str, *, post: Callable[..., httpx.Response] = httpx
         raise ConfigurationError(f"{server} refuses the code: {got.get('detail') or got.get('title')}")
     _, municipality, device = got["topic"].split("/")
     secrets = {"key": certificates.key_pem(key), "cert": got["certificate"], "roots": got["roots"]}
+    if long := [name for name, text in secrets.items() if len(text.encode()) > SECRET_BYTES_MAX]:
+        raise ConfigurationError(f"{server} gives a {long[0]} of more than {SECRET_BYTES_MAX} bytes; the code is used")
     return Identity(municipality, device, secrets)
+
+
+def check_code(code: str) -> None:
+    """Raise ``ConfigurationError`` for what cannot be a code, as the platform would."""
+    try:
+        enrolment.digest(code)
+    except PayloadError as error:
+        raise ConfigurationError(f"--code: {error}; `kraj authority code NAME` gives one") from error
 
 
 def settings(identity: Identity, kind: str, broker: str, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,6 +173,7 @@ def settings(identity: Identity, kind: str, broker: str, more: Mapping[str, Any]
     }
     if twice := sorted(set(own) & set(more)):
         raise ConfigurationError(f"the settings' file must not say {', '.join(twice)}: options or enrolment do")
+    wiring.check(kind, more)
     found = own | dict(more)
     if len(json.dumps(found)) > SETTINGS_BYTES_MAX:
         raise ConfigurationError(f"the settings have more than {SETTINGS_BYTES_MAX} bytes, which a device keeps")
@@ -140,16 +186,44 @@ def write_table(folder: Path) -> None:
     (folder / "partitions.bin").write_bytes(found)
 
 
-def prepare(
-    folder: Path, container: bytes, keys: Sequence[bytes], said: Mapping[str, Any], secrets: Mapping[str, str]
-) -> None:
-    """Fill a private folder with what ``last_steps`` puts onto a device. It holds a key: remove it."""
+def check_image(image: Path | None) -> None:
+    """Raise ``ConfigurationError`` for a file that is no MicroPython of ours for the whole flash."""
+    if image is None:
+        return
+    try:
+        content = image.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{image}: cannot be read ({error.strerror}); docs/firmware.md tells of it") from error
+    if content[:1] != bytes([IMAGE_MAGIC]) or len(content) < IMAGE_BYTES_MIN:
+        raise ConfigurationError(f"{image} is no image for an ESP32 from {IMAGE_OFFSET:#x} on: its .bin is needed")
+    if INTERPRETER not in content:
+        raise ConfigurationError(f"{image} is not MicroPython {INTERPRETER.decode()}x, for which releases are made")
+    room = partitions.read(building.ROOT / "partitions.csv")["ota_0"]
+    if IMAGE_OFFSET + len(content) > room.offset + room.size:
+        raise ConfigurationError(f"{image} is larger than its partition: take the OTA variant, or one of our own")
+
+
+def check_tools(image: Path | None) -> None:
+    """Raise ``ConfigurationError`` unless the programs that speak with a board are here."""
+    for name in ("mpremote", *(("esptool",) if image else ())):
+        if importlib.util.find_spec(name) is None:
+            raise ConfigurationError(f"{name} is missing: {sys.executable} -m pip install {name}")
+
+
+def wifi(ssid: str, password: str) -> str:
+    """Both as a device keeps them; raises ``ConfigurationError`` for what no network has."""
+    if not 0 < len(ssid.encode()) <= SSID_BYTES_MAX or "\n" in ssid:
+        raise ConfigurationError(f"--wifi: a network's name has 1 to {SSID_BYTES_MAX} bytes")
+    if password and len(password.encode()) not in PASSWORD_BYTES:
+        raise ConfigurationError("the Wi-Fi password has 8 to 63 characters, or none in an open network")
+    return f"{ssid}\n{password}"
+
+
+def prepare(folder: Path, container: bytes, keys: Sequence[bytes]) -> None:
+    """Fill a private folder with all that ``last_steps`` puts onto any device; raises ``ConfigurationError``."""
     folder.chmod(0o700)
     firmware_release.read(container, keys)
-    plan = {"secrets": dict(secrets), "release_keys": b"".join(keys).hex(), "settings": dict(said)}
-    file = folder / "install.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(plan))
+    write_table(folder)
     (folder / "release.bin").write_bytes(container)
     (folder / "main.py").write_text(MAIN)
     (folder / "install.py").write_bytes((building.ROOT / "install.py").read_bytes())
@@ -161,10 +235,45 @@ def prepare(
         (folder / name).write_bytes(code)
 
 
-def run(steps: Sequence[Step], say: Callable[[str], None]) -> None:
-    """Run them one after another; raises ``UnavailableError`` at the first that fails."""
+def address(folder: Path, keys: Sequence[bytes], said: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    """Add what is this device's alone. The folder then holds a key: remove it."""
+    plan = {"secrets": dict(secrets), "release_keys": b"".join(keys).hex(), "settings": dict(said)}
+    file = folder / "install.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(plan))
+
+
+def install(
+    port: str, folder: Path, image: Path | None, say: Callable[[str], None], again: Callable[[str], bool]
+) -> None:
+    """Change the board, whose code is used by now.
+
+    A step that fails is done again while ``again`` says so. Otherwise a board that had our firmware gets back what
+    starts it, and the ``UnavailableError`` tells how it stands.
+    """
+    try:
+        run([*first_steps(port, folder, image), *last_steps(port, folder)], say, again)
+    except (UnavailableError, KeyboardInterrupt) as error:
+        after = "The code is used: `kraj authority code NAME` gives a new one, then run the same command again."
+        why = str(error) or "interrupted"
+        raise UnavailableError(f"{why}\n\n{_left(port, folder, image)} {after}") from error
+
+
+def _left(port: str, folder: Path, image: Path | None) -> str:
+    if image is not None:
+        return "What was on the board is gone, and it does not start by itself yet."
+    try:
+        run(back_steps(port, folder), lambda _: None)
+    except UnavailableError:
+        return "The board does not start by itself: its main.py was taken away, and could not be put back."
+    return "Its main.py was put back, so it starts with what is whole on it; its old certificate counts no more."
+
+
+def run(steps: Sequence[Step], say: Callable[[str], None], again: Callable[[str], bool] = lambda _: False) -> None:
+    """Run them one after another; raises ``UnavailableError`` at the first that fails and is not to be done again."""
     for step in steps:
         say(step.what)
-        done = subprocess.run(step.command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UnavailableError(f"{step.what}: this failed:\n{step}\n{done.stdout}{done.stderr}")
+        while (done := subprocess.run(step.command, capture_output=True, text=True, check=False)).returncode:
+            why = f"{step.what}: this failed:\n{step}\n{done.stdout}{done.stderr}"
+            if not again(why):
+                raise UnavailableError(why)

@@ -1,6 +1,7 @@
 """What the demo's boards are flashed with: a release signed by keys of the demo's own, and the loader."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,19 +27,24 @@ def lay_out(folder: Path, now: datetime) -> Path:
     keys, flashed = folder / "keys", folder / "flashed"
     if not (keys / building.PUBLIC_FILE).exists():
         building.make_keys(keys)
-    if (flashed / RELEASE).exists():
-        return flashed
-    flashed.mkdir(mode=0o700, parents=True, exist_ok=True)
-    public = building.read_public(keys / building.PUBLIC_FILE)
-    name = f"{version('kraj')}+{FIRST}"
-    container = building.build(building.read_key(keys / building.KEY_FILES[0]), version=FIRST, name=name, now=now)
+    if not (flashed / RELEASE).exists():
+        name = f"{version('kraj')}+{FIRST}"
+        by = building.read_key(keys / building.KEY_FILES[0])
+        container = building.build(by, version=FIRST, name=name, now=now)
+        put(flashed, container, building.read_public(keys / building.PUBLIC_FILE))
+    return flashed
+
+
+def put(flashed: Path, container: bytes, public: Sequence[bytes]) -> None:
+    """Fill a folder with what boards are flashed with: a release, the keys that devices trust, and the loader."""
     firmware_release.read(container, public)
-    for file, code in building.loader().items():
+    flashed.mkdir(mode=0o700, parents=True, exist_ok=True)
+    frozen = building.compile_all({"names.mpy": building.ROOT / building.NAMES})
+    for file, code in (*building.loader().items(), *frozen.items()):
         (flashed / file).write_bytes(code)
     (flashed / "main.py").write_text(flashing.MAIN)
     (flashed / KEYS).write_bytes(b"".join(public))
     (flashed / RELEASE).write_bytes(container)
-    return flashed
 
 
 def trust(url: str, folder: Path) -> None:

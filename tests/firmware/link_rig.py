@@ -21,6 +21,7 @@ from paho.mqtt.properties import Properties
 
 from simulators import ring
 from stack.broker import Broker
+from tests.waiting import PATIENCE_S
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 
@@ -135,7 +136,7 @@ class Platform(mqtt.Client):
         self.reconnect_delay_set(1, 1)
         self.connect(broker.address, broker.port)
         self.loop_start()
-        assert self._subscribed.wait(10)
+        assert self._subscribed.wait(PATIENCE_S)
 
     def _connected(self, *_: object) -> None:
         self.subscribe("kraj/+/+/#", qos=1)
@@ -177,9 +178,9 @@ class Platform(mqtt.Client):
         with self._news:
             return [said for by, of, said in self.heard if of == channel and device in {"", by}]
 
-    def readings(self) -> list[Any]:
+    def readings(self, device: str = "") -> list[Any]:
         found: list[Any] = []
-        for said in self.said("telemetry") + self.said("event"):
+        for said in self.said("telemetry", device) + self.said("event", device):
             found += said if isinstance(said, list) else [said]
         return found
 
@@ -188,7 +189,7 @@ class Platform(mqtt.Client):
         self.loop_stop()
 
 
-async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     """Wait until it holds."""
     end = time.monotonic() + seconds
     while not holds():
@@ -237,4 +238,4 @@ async def running(device: Device) -> AsyncGenerator[Device]:
         yield device
     finally:
         device.link.stop(1000)
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, PATIENCE_S)

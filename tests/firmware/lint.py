@@ -1,4 +1,4 @@
-"""What firmware must not do, found in its syntax: floats in numbers, TLS without a name, hardware in pure parts."""
+"""What firmware must not do, found in its syntax: floats, TLS without a name, hardware in node/, stars in lists."""
 
 import ast
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ def findings(text: str, *, pure: bool) -> list[str]:
     tree = ast.parse(text)
     excused = {number for number, line in enumerate(text.splitlines(), 1) if EXCUSE in line}
     floats = [(line, what) for line, what in _floats(tree, pure) if line not in excused]
-    return [f"{line}: {what}" for line, what in (*sorted(floats), *sorted(_tls(tree)), *sorted(_imports(tree, pure)))]
+    rest = (*sorted(_tls(tree)), *sorted(_imports(tree, pure)), *sorted(_stars(tree)))
+    return [f"{line}: {what}" for line, what in (*sorted(floats), *rest)]
 
 
 def _floats(tree: ast.Module, pure: bool) -> Iterator[tuple[int, str]]:
@@ -82,6 +83,19 @@ def _imports(tree: ast.Module, pure: bool) -> Iterator[tuple[int, str]]:
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node) is not None:
             yield 1 if isinstance(node, ast.Module) else node.lineno, "a docstring lies in RAM: write a comment"
+
+
+def _stars(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """``[*a, 0]`` is Python's, and no syntax of MicroPython's; ``f(*a)`` and ``a, *b = c`` are both's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.List | ast.Tuple | ast.Set) and not isinstance(getattr(node, "ctx", None), ast.Store):
+            for one in node.elts:
+                if isinstance(one, ast.Starred):
+                    yield one.lineno, "a star within a display is a SyntaxError on a device: add lists up"
+        if isinstance(node, ast.Dict):
+            for key in node.keys:
+                if key is None:
+                    yield node.lineno, "two stars within a dict are a SyntaxError on a device: use update"
 
 
 def lint(root: Path) -> list[str]:

@@ -36,6 +36,11 @@ WRONG = (
     ("def f():\n    import ssl", "node/ is pure"),
     ('def f():\n    """Says what."""', "write a comment"),
     ('"""Says what."""', "write a comment"),
+    ("found = [*range(3), 0]", "a star within a display"),
+    ("for at in (*range(3), 8):\n    print(at)", "a star within a display"),
+    ("found = {*range(3)}", "a star within a display"),
+    ("def f(a):\n    return *a, 0", "a star within a display"),
+    ("found = {**settings, 'version': 1}", "two stars within a dict"),
 )
 RIGHT = (
     "energy_mws += power_mw * elapsed_s\nenergy_wh = energy_mws // 3600000",
@@ -46,6 +51,9 @@ RIGHT = (
     "context.verify_mode = CERT_REQUIRED",
     "await asyncio.wait_for(event.wait(), ms / 1000)  # a float: asyncio's seconds",
     "from node import release",
+    "first, *rest = found",
+    "[first, *rest] = found",
+    "print(*found, sep='')",
 )
 
 

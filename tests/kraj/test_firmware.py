@@ -1,5 +1,6 @@
 """What the firmware is told of the region's language is what the kinds say, and its readings are what ingest takes."""
 
+import ast
 import importlib
 import math
 from pathlib import Path
@@ -47,9 +48,23 @@ def test_the_simulated_fleet_keeps_the_same_limits(node: Any) -> None:
     assert round(resend.jitter * 100) == constants.RESEND_JITTER_PCT
 
 
+def test_the_firmware_takes_each_limit_from_there() -> None:
+    taken: set[str] = set()
+    for path in (ROOT / firmware.FOLDER).glob("*.py"):
+        for one in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match one:
+                case ast.ImportFrom(module="node.constants"):
+                    taken |= {alias.name for alias in one.names}
+                case ast.Attribute(value=ast.Name(id="constants")):
+                    taken.add(one.attr)
+                case _:
+                    pass
+    assert not firmware.LIMITS.keys() - taken
+
+
 def test_a_kind_is_loaded_by_its_name_alone(node: Any) -> None:
     constants = node("constants")
-    assert constants.kind("stop").METRICS[0][0] == "pv_voltage_v"
+    assert constants.kind("stop").NAMES[0] == "pv_voltage_v"
     with pytest.raises(ValueError, match="unknown kind"):
         constants.kind("os")
 
@@ -68,12 +83,13 @@ def expected(kind: Kind, metric: Metric, value: int) -> float:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_ingest_reads_what_the_firmware_writes_on_its_fast_path(node: Any, kind: Kind) -> None:
-    record, tables = node("record"), node("constants").kind(kind.name)
+    record, scale, tables = node("record"), node("scale"), node("constants").kind(kind.name)
     random = Random(5)
     for number in range(50):
         values: list[int | None] = []
-        for (name, _, _, low, high), metric in zip(tables.METRICS, kind.metrics, strict=True):
-            assert name == metric.name
+        for place, metric in enumerate(kind.metrics):
+            assert tables.NAMES[place] == metric.name
+            low, high = (scale.about(tables, place, what) for what in (scale.LOW, scale.HIGH))
             values.append(None if random.random() < 0.3 else random.choice((low, high, random.randint(low, high))))
         said = record.text(tables, 1000 + number, (7, number % 3, True, 1795212345000, None, values))
         found = wire.matrix(kind, [wire.decoder(kind).decode(said)])[0]

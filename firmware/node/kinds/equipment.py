@@ -7,6 +7,7 @@ import math  # a float: an angle, of which tenths of a degree are kept
 
 from node import constants
 from node.scale import Snapshot
+from node.supervisor import say
 
 RETRY_MS = 60000  # a part that could not be opened is tried again after so long
 DARK_MLX, BRIGHT_MLX = 20000, 40000
@@ -25,10 +26,10 @@ class Kind:
     def __init__(self, board, config, orders):
         self.board, self.clock, self.config, self.orders = board, board.clock, config, orders
         self.table = constants.kind(self.NAME)
-        self.metrics = {about[0]: about for about in self.table.METRICS}
-        self.pct = self.table.PCT
+        self.places = {name: place for place, name in enumerate(self.table.NAMES)}
         self.wirings = config.get("parts") or {}
         self.opened, self.failed_ms = {}, {}
+        self.silent = {}  # parts that did not answer when they were last asked, and whether that was told
         self.missed = 0  # how often a part did not answer
         self.told = []  # events: (channel, word)
 
@@ -44,12 +45,27 @@ class Kind:
             found = self.board.part(wiring)
             if make is not None:
                 found = make(found, wiring)
-        except (OSError, ValueError, KeyError, ImportError, TypeError):
+        except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
             self.missed += 1
+            if name not in self.failed_ms:
+                say("part " + name, error)
             self.failed_ms[name] = now_ms
             return None
         self.opened[name] = found
+        self.failed_ms.pop(name, None)
         return found
+
+    # It did not answer. That is told when it is so twice: a chip that only begins, or one lost frame, is no news.
+    def unanswered(self, name, error):
+        self.missed += 1
+        told = self.silent.get(name)
+        if told is False:
+            say("part " + name, error)
+        self.silent[name] = told is not None
+
+    # The parts that cannot be opened, or do not answer.
+    def failed(self):
+        return sorted(list(self.failed_ms) + [name for name, told in self.silent.items() if told])
 
     # What `of(part)` gives, None where the part is absent or does not answer.
     def ask(self, name, of, make=None):
@@ -57,10 +73,11 @@ class Kind:
         if part is None:
             return None
         try:
-            return of(part)
-        except OSError:
-            self.missed += 1
-            return None
+            found = of(part)
+        except OSError as error:
+            return self.unanswered(name, error)
+        self.silent.pop(name, None)
+        return found
 
     # The same for parts that have to be awaited.
     async def wait(self, name, of, make=None):
@@ -68,10 +85,11 @@ class Kind:
         if part is None:
             return None
         try:
-            return await of(part)
-        except OSError:
-            self.missed += 1
-            return None
+            found = await of(part)
+        except OSError as error:
+            return self.unanswered(name, error)
+        self.silent.pop(name, None)
+        return found
 
     # Whether a contact is closed, None where there is none; `closed` is the wiring's level of a closed one (0).
     def contact(self, name):
@@ -84,7 +102,7 @@ class Kind:
         return None if mv is None else max(0, mv - wiring.get("zero_mv", 0)) * wiring.get("per_v", 1)
 
     def snapshot(self):
-        found = Snapshot(self.metrics)
+        found = Snapshot(self.table, self.places)
         board = self.board
         found.put("uptime_s", self.clock.ticks_ms() // 1000)
         words = self.table.STATES["reset_cause"]
@@ -158,17 +176,18 @@ class Lean:
     def __init__(self, upright=None):
         self.upright, self.peak_mg, self.tilt = upright, 0, None
 
-    def look(self, xyz_mg):
-        if xyz_mg is None:
+    # (x, y, z, the shock that the sensor has kept) in mg.
+    def look(self, found_mg):
+        if found_mg is None:
             self.tilt = None
             return
-        x, y, z = xyz_mg
+        x, y, z, kept_mg = found_mg
         size = int(math.sqrt(x * x + y * y + z * z))
-        self.peak_mg = max(self.peak_mg, abs(size - 1000))
+        self.peak_mg = max(self.peak_mg, abs(size - 1000), kept_mg)
         if not self.REST_MG[0] <= size <= self.REST_MG[1]:
             return  # it is being shaken: where it leans shows afterwards
         if self.upright is None:
-            self.upright = xyz_mg
+            self.upright = x, y, z
         a, b, c = self.upright
         cross = math.sqrt((y * c - z * b) ** 2 + (z * a - x * c) ** 2 + (x * b - y * a) ** 2)
         self.tilt = int(math.atan2(cross, x * a + y * b + z * c) * 573 + 0.5)  # a float: in tenths of a degree

@@ -50,11 +50,12 @@ class Kind(equipment.Kind):
         now_ms = self.clock.ticks_ms()
         try:
             told = await roof.inverter.read()
-        except OSError:
-            self.missed += 1
+        except OSError as error:
+            self.unanswered(self.place(channel), error)
             roof.window.clear()
             roof.state = None
             return found.values
+        self.silent.pop(self.place(channel), None)
         before = len(found.values)
         for metric, n, decimals in told:
             found.put(metric, n, decimals)
@@ -70,6 +71,9 @@ class Kind(equipment.Kind):
             values = [seen[name] for _, seen in roof.window if name in seen]
             found.values[name] = divided(sum(values), len(values))
         return found.values
+
+    def place(self, channel):
+        return "inverter " + str(self.units[channel])
 
     def believed(self, roof, name, n, now_ms):
         highest = roof.highest.get(name)

@@ -1,5 +1,7 @@
 # The stop: its sun and battery, what it sheds as charge falls, its ports, display, air, SOS and doors.
 
+import asyncio
+
 from node import shedding
 from node.kinds import equipment
 
@@ -39,7 +41,7 @@ class Kind(equipment.Kind):
         self.battery = shedding.Battery(config.get("battery_mah", 100000))
         self.energy, self.light_pct, self.said_pct = {}, None, None
         self.sos, self.door, self.looked_ms, self.kept_ms = None, None, None, self.clock.ticks_ms()
-        self.switches, self.shown, self.shown_ms = {}, 0, 0
+        self.switches, self.shown, self.shown_ms, self.drawn_ms = {}, 0, 0, None
         self.load()
         for number in PORTS:
             if "usb" + str(number) in self.wirings:
@@ -107,7 +109,7 @@ class Kind(equipment.Kind):
         self.energy = told
         step = shedding.step(soc, self.shed)
         if step != self.shed:
-            self.shed, self.changed = step, True
+            self.shed, self.changed, self.drawn_ms = step, True, None
             self.keep(now_ms)
 
     def look_at_ports(self, now_ms):
@@ -138,6 +140,23 @@ class Kind(equipment.Kind):
         if display is not None:
             hourly = 3600 if self.shed >= shedding.DISPLAY_HOURLY else self.config.get("display_s", 300)
             display.every_s = 0 if self.shed >= shedding.SOS_ONLY else hourly
+            now_ms = self.clock.ticks_ms()
+            due = self.drawn_ms is None or (display.every_s and now_ms - self.drawn_ms >= display.every_s * 1000)
+            if due:
+                self.drawn_ms = now_ms
+                self.drawing = asyncio.create_task(display.write(self.lines()))
+
+    # What passengers read, in letters without accents.
+    def lines(self):
+        soc, step = self.energy.get("battery_soc_pct", (None, 1)), self.shed
+        full = "?" if soc[0] is None else str(soc[0] // 10 ** soc[1])
+        return (
+            str(self.config.get("device", ""))[:15],
+            "",
+            "USB      " + said(self.ports and step < shedding.USB_OFF),
+            "WiFi     " + said(self.switches.get("wifi")),
+            "Baterie  " + full + " %",
+        )
 
     def mlx(self):
         found = self.analogue("photocell")
@@ -210,6 +229,10 @@ def rail(bus, wiring):
     from node import ina226
 
     return ina226.Ina226(bus, wiring.get("address", 0x40), wiring.get("shunt_uohm", 10000))
+
+
+def said(yes):
+    return "ano" if yes else "ne"
 
 
 def polled(charger):

@@ -3,6 +3,7 @@
 import binascii
 
 import _host
+import parts
 
 _sectors, _read, _write, _erase = _host.flash_sectors, _host.flash_read, _host.flash_write, _host.flash_erase
 _get, _set, _drop, _commit = _host.nvs_get, _host.nvs_set, _host.nvs_drop, _host.nvs_commit
@@ -117,6 +118,22 @@ class NVS:
     def commit(self):
         """From now on it outlives the power."""
         _commit()
+
+
+class RMT:
+    """Pulses out of a pin to who hears it in ``parts.lines``; a resolution of a microsecond."""
+
+    def __init__(self, channel=0, *, pin, resolution_hz, idle_level=False):
+        del channel
+        if resolution_hz != 1000000:
+            raise ValueError("resolution")
+        self.pin, self.idle = pin, bool(idle_level)
+
+    def write_pulses(self, duration, data):
+        """Lengths that begin at the level of ``data``; from rest the first one is active, or nobody hears a frame."""
+        line = parts.lines.get(self.pin.id)
+        if line is not None and bool(data) != self.idle:
+            line.heard(duration)
 
 
 def mcu_temperature():

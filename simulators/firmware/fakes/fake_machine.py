@@ -169,11 +169,13 @@ class ADC:
 
     def read_uv(self):
         """Microvolts."""
-        if not self._left:
-            source = parts.voltages.get(self.id)
-            self._uv = min(self.FULL_UV, max(0, int(source()))) if source else 0
-            self._left = self.STEADY
-        self._left -= 1
+        left = self._left
+        if left:
+            self._left = left - 1
+            return self._uv
+        source = parts.voltages.get(self.id)
+        self._uv = min(self.FULL_UV, max(0, int(source()))) if source else 0
+        self._left = self.STEADY - 1
         return self._uv
 
     def read_u16(self):
@@ -224,8 +226,9 @@ class I2C:
 
     def readfrom_mem(self, address, register, n, addrsize=8):
         """A register."""
-        self._at(address).write(register.to_bytes(addrsize // 8, "big"))
-        return self.readfrom(address, n)
+        other = self._at(address)
+        other.write(register.to_bytes(addrsize // 8, "big"))
+        return bytes(other.read(n))
 
     def readfrom_mem_into(self, address, register, buffer, addrsize=8):
         """A register, into a buffer."""
@@ -304,7 +307,7 @@ class UART:
 
 
 class SPI:
-    """A bus with nobody who answers."""
+    """A bus on which ``parts.spi`` listens and nobody answers."""
 
     MSB, LSB = 0, 1
 
@@ -315,8 +318,9 @@ class SPI:
         """Once more."""
 
     def write(self, data):
-        """Into the void: counted by the host."""
-        parts.spi_bytes += len(data)
+        """To whom it concerns."""
+        for panel in parts.spi:
+            panel.write(data)
 
     def readinto(self, buffer, write=0):
         """Zeros."""
@@ -325,6 +329,15 @@ class SPI:
 
 
 SoftSPI = SPI
+
+
+def time_pulse_us(pin, pulse_level, timeout_us=1000000):
+    """How long a pulse on a pin lasts; -2 where none begins within the time."""
+    del timeout_us
+    for line in parts.lines.values():
+        if line.rx == pin.id:
+            return line.pulse_us(pulse_level)
+    return -2
 
 
 class RTC:

@@ -10,17 +10,33 @@ outputs = {}
 """By pin: (value) -> None."""
 i2c = {}
 uart = {}
-spi_bytes = 0
+spi = []
+"""Who listens on it: ``write(bytes)`` looks at its own select pin."""
+lines = {}
+"""By the pin that pulses go out of: ``heard(lengths)`` from a low one on, ``rx``, and ``pulse_us(level)`` back."""
 state = {}
 """What went out last, by pin."""
+changes = []
+"""What is called when the world outside has changed."""
+remembered = {}
+"""What was found out since the world changed, as asking the host takes time; nothing where it changes by a table."""
 _watched = []
-_value = _host.value
+_value, _stands = _host.value, _host.values_stand
+
+
+def remember(key, found):
+    """Until the world changes; gives what was found."""
+    if _stands():
+        remembered[key] = found
+    return found
 
 
 def value(name):
     """What the host says of a metric: a number or None. What needs more than 31 bits comes as text."""
+    if name in remembered:
+        return remembered[name]
     found = _value(name)
-    return int(found) if isinstance(found, str) else found
+    return remember(name, int(found) if isinstance(found, str) else found)
 
 
 def went_out(pin, level):
@@ -28,6 +44,7 @@ def went_out(pin, level):
     if state.get(pin) == level:
         return
     state[pin] = level
+    remembered.clear()
     hears = outputs.get(pin)
     if hears is not None:
         hears(level)
@@ -42,6 +59,9 @@ def watch(pin, handler, trigger):
 
 def look(*_):
     """The world outside has changed: call who waits for it."""
+    remembered.clear()
+    for feel in changes:
+        feel()
     for one in _watched:
         pin, handler, trigger, before = one
         now = pin.value()

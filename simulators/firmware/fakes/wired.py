@@ -1,6 +1,8 @@
 """Which sensor hangs on which pin or bus of a device, as `simulators/firmware/wiring.py` tells its firmware."""
 
 import _host
+import dali_gear
+import paper
 import parts
 import sensors
 from sensors import value
@@ -13,6 +15,9 @@ CONTACTS = {
 }
 """By pin: closed while the metric is 1."""
 DOOR_PIN, SWITCH_ON_PIN, SWITCH_OFF_PIN = 27, 14, 12
+DALI_PINS, MOTION_PIN = (18, 19), 4
+PAPER_PINS = (15, 2, 35)
+"""Select, data and busy."""
 RAILS = {0x41: "usb", 0x42: "network", 0x43: "display", 0x46: "light", 0x47: "sos"}
 PORTS = {0x48: 1, 0x49: 2}
 BUS_MV = 5000
@@ -38,7 +43,9 @@ def told_level(_=None):
 
 
 def lamp():
-    """PWM, relay, PZEM, photocell, accelerometer."""
+    """PWM and DALI, of which settings name one, relay, PZEM, photocell, accelerometer, a motion sensor."""
+    dali_gear.Gear(*DALI_PINS)
+    parts.inputs[MOTION_PIN] = lambda: 1 if parts.value("motion") else 0
     parts.outputs[25] = parts.outputs[26] = told_level
     parts.uart[1] = sensors.Modbus({1: sensors.pzem})
     photocell()
@@ -74,7 +81,8 @@ def rail(name):
 
 
 def stop():
-    """Charger, battery, rails and ports behind INA226, contacts, light, SHT3x, accelerometer."""
+    """Charger, battery, rails and ports behind INA226, contacts, light, SHT3x, accelerometer, e-paper."""
+    paper.Panel(*PAPER_PINS)
     for pin, name in CONTACTS["stop"].items():
         parts.inputs[pin] = closed(name)
     parts.inputs[DOOR_PIN] = lambda: 1 if value("door_open") else 0

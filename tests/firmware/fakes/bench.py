@@ -78,16 +78,23 @@ class Analogue:
 
 
 class Leaning:
+    """``kept_mg`` is a shock that its latch tells once."""
+
     def __init__(self, xyz_mg=(0, 0, 1000)):
-        self.xyz_mg = xyz_mg
+        self.xyz_mg, self.kept_mg = xyz_mg, 0
 
     def read(self):
-        return self.xyz_mg
+        kept_mg, self.kept_mg = self.kept_mg, 0
+        x, y, z = self.xyz_mg
+        return x, y, z, kept_mg
 
 
 class Display:
     def __init__(self):
-        self.every_s, self.shown, self.ok = None, 0, None
+        self.every_s, self.shown, self.ok, self.written = None, 0, None, []
+
+    async def write(self, lines):
+        self.written.append(lines)
 
 
 class Board:

@@ -65,19 +65,54 @@ class Sht3x:
 
 
 class Lis3dh:
-    """Set in mg."""
+    """Set in mg; ``hit`` is a shock between two looks."""
+
+    AUTO, CTRL2, RANGE, CTRL5, REFERENCE, CONFIG, SOURCE, THRESHOLD = 0x80, 0x21, 0x23, 0x24, 0x26, 0x30, 0x31, 0x32
 
     def __init__(self, xyz_mg=(0, 0, 996)):
-        self.xyz_mg, self.absent, self.registers = xyz_mg, False, {0x0F: 0x33, 0x23: 0}
+        self.xyz_mg, self.absent = xyz_mg, False
+        self.power_on()
+
+    def power_on(self):
+        self.registers = dict.fromkeys(range(0x20, 0x38), 0)
+        self.registers[0x0F] = 0x33
+        self.rest_mg = (0, 0, 0)  # what the high-pass filter takes for rest
 
     def get(self, register, count):
-        if register != 0xA8:
-            return bytes((self.registers[register],))
-        out = b""
-        for mg in self.xyz_mg:
-            raw = (mg // 12 << 4) & 0xFFFF
-            out += bytes((raw & 255, raw >> 8))
-        return out
+        if register == 0xA8:
+            assert count == 6
+            out = b""
+            for mg in self.xyz_mg:
+                raw = (mg // 12 << 4) & 0xFFFF
+                out += bytes((raw & 255, raw >> 8))
+            return out
+        assert count == 1 or register & self.AUTO
+        return bytes([self.one((register & 0x7F) + place) for place in range(count)])
+
+    def one(self, register):
+        # A burst of axes ends with them: some chips of ST begin with the first one again.
+        assert not 0x28 <= register < 0x2E
+        if register == self.REFERENCE:
+            self.rest_mg = self.xyz_mg
+            return 0
+        found = self.registers[register]
+        if register == self.SOURCE:
+            self.registers[register] = 0
+        return found
 
     def put(self, register, data):
-        self.registers[register] = data[0]
+        assert len(data) == 1 or register & self.AUTO
+        for place, byte in enumerate(data):
+            self.registers[(register & 0x7F) + place] = byte
+
+    def hit(self, xyz_mg):
+        registers, axes = self.registers, 0
+        if registers[0x20] != 0x57 or registers[self.RANGE] & 0x30 != 0x30:
+            return
+        rest_mg = self.rest_mg if registers[self.CTRL2] & 1 else (0, 0, 0)
+        for place, mg in enumerate(xyz_mg):
+            if abs(mg - rest_mg[place]) > 186 * registers[self.THRESHOLD]:
+                axes |= 2 << 2 * place
+        axes &= registers[self.CONFIG]
+        if axes and registers[self.CTRL5] & 8:  # without the latch it is gone with the shock
+            registers[self.SOURCE] |= 0x40 | axes

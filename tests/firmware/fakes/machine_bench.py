@@ -136,6 +136,19 @@ def time_pulse_us(pin, level, timeout):
     return wire.answer.pop(0) if wire.answer else -2
 
 
+class Canvas:
+    """As much of ``framebuf`` as the drivers use: letters lie in the first row as they are."""
+
+    def __init__(self, buffer, width, height, form):
+        self.buffer = buffer
+
+    def fill(self, white):
+        self.buffer[:] = (b"\xff" if white else b"\0") * len(self.buffer)
+
+    def text(self, letters, x, y, colour):
+        self.buffer[: len(letters)] = letters.encode()
+
+
 class Module:
     def __init__(self, **held):
         for name in held:
@@ -145,6 +158,7 @@ class Module:
 def install(modules):
     modules["machine"] = Module(Pin=Pin, PWM=PWM, ADC=ADC, UART=UART, I2C=I2C, SPI=SPI, time_pulse_us=time_pulse_us)
     modules["esp32"] = Module(RMT=RMT)
+    modules["framebuf"] = Module(FrameBuffer=Canvas, MONO_HLSB=3)
     if not hasattr(asyncio, "sleep_ms"):
         asyncio.sleep_ms = quick
 

@@ -3,6 +3,7 @@ import sys
 
 import loader
 import state
+import vfs
 
 
 class Area:
@@ -22,12 +23,14 @@ class Area:
 
 with open("container.bin", "rb") as file:
     areas = {"state": Area(4), "code_0": Area(34), "code_1": Area(34, file.read())}
+# What an interpreter mounts by itself where it finds a ROM file system: a slot begins otherwise, and is none.
+print(sys.path, [at for _, at in vfs.mount()])
 before = list(sys.path)
 kept = state.State(areas["state"])
 assert not loader.mount({"state": areas["state"], "code_0": Area(34), "code_1": Area(34)}, kept)
 kept.keep(slot=0, trial=1)
 assert loader.mount(areas, kept)
-print(loader.running["slot"], loader.running["trial"], loader.running["version"], loader.running["name"], sys.path)
+print([loader.running[name] for name in ("slot", "trial", "version", "name", "in_place")], sys.path)
 from node import program  # noqa: E402
 
 print(program.__file__, program.date(19782))

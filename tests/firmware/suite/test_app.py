@@ -101,7 +101,7 @@ class Starts(unittest.IsolatedAsyncioTestCase):
         async with Running(board) as device:
             await board.clock.run(3000)
             self.assertEqual(board.dialled, [("broker.example", 8883)])
-            status = {"online": True, "boot": 1, "firmware": "0", "reset": "power_on"}
+            status = {"online": True, "boot": 1, "firmware": "0", "reset": "power_on", "safe_mode": False}
             self.assertEqual(device.heard("/status"), [status])
             first = device.readings()[0]
             self.assertEqual((first["boot"], first["seq"], first["level_reason"]), (1, 1, "fallback"))
@@ -199,7 +199,7 @@ def release():
     case = found["cases"][0]
     topic, whole = "kraj_release/" + case["order"]["release"] + "/", case["head"] + found["tails"][case["tail"]]
     whole = unhexlify(whole)
-    retained = {topic + str(at // 4096): whole[at : at + 4096] for at in range(0, len(whole), 4096)}
+    retained = {topic + str(at // 1024): whole[at : at + 1024] for at in range(0, len(whole), 1024)}
     retained[topic + "manifest"] = unhexlify(case["head"])
     order = {"id": "u", "do": "update"}
     order.update(case["order"])

@@ -85,6 +85,17 @@ class Drivers(unittest.IsolatedAsyncioTestCase):
             self.assertIsNone(await gear.level())
         self.assertEqual(dali_wire.pulses(0x06E5)[0], 417)
 
+    async def test_a_panel_gets_its_lines_band_by_band(self):
+        epaper.REFRESH_MS, epaper.STEP_MS = 2, 1
+        panel = self.made("epaper", sck=1, mosi=2, cs=3, dc=6, rst=7, busy=8)
+        machine_bench.pins[8].level = 0
+        self.assertTrue(await panel.write(("WiFi ano", "USB ne")))
+        sent = panel.spi.written
+        begin = sent.index(b"\x4f\x00\x00\x24") + 4
+        self.assertEqual(sent[:1], b"\x12")
+        self.assertEqual((sent[begin : begin + 8], sent[begin + 128 : begin + 134]), (b"WiFi ano", b"USB ne"))
+        self.assertEqual(len(sent) - begin, 16 * 250 + len(b"\x22\xf7\x20"))
+
     async def test_a_panel_that_stays_busy_is_broken(self):
         epaper.REFRESH_MS, epaper.STEP_MS = 2, 1
         panel = self.made("epaper", sck=1, mosi=2, cs=3, dc=6, rst=7, busy=8)

@@ -7,6 +7,7 @@ from fakes.bench import Analogue, Board, Clock, Leaning, Pin, Ring, Store, wired
 from fakes.dali_line import Line
 from fakes.i2c_line import Bus, Sht3x
 from fakes.serial_line import ModbusLine
+from node import scale
 from node.kinds import cabinet, lamp, solar
 from node.orders import Orders
 from node.sampling import Sampling
@@ -131,6 +132,10 @@ class Lamps(Case):
         self.assertEqual((found["tilt_deg"], found["shock_g"]), (300, 169))
         self.kind.sent(0)
         self.assertEqual((await self.after(1))["shock_g"], 0)
+        self.lean.kept_mg = 2046  # between two looks
+        self.assertEqual((await self.after(2))["shock_g"], 205)
+        self.kind.sent(0)
+        self.assertEqual((await self.after(1))["shock_g"], 0)
 
     async def test_motion_is_an_event_told_once(self):
         self.lamp()
@@ -218,7 +223,7 @@ class Cabinets(Case):
         self.assertFalse("l2_voltage_v" in found)
 
     def decimals(self, name):
-        return self.kind.metrics[name][1]
+        return scale.about(self.kind.table, self.kind.places[name], scale.DECIMALS)
 
     async def test_the_switch_holds_against_orders_and_off_is_off(self):
         self.cabinet()

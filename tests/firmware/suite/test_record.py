@@ -4,14 +4,14 @@ import json
 import random
 import unittest
 
-from node import constants, record
+from node import constants, record, scale
 
 LAMP = constants.kind("lamp")
 SOLAR = constants.kind("solar")
 
 
 def reading(kind, **values):
-    known = [values.get(metric[0]) for metric in kind.METRICS]
+    known = [values.get(name) for name in kind.NAMES]
     return (7, 0, True, 1795212345000, None, known)
 
 
@@ -39,10 +39,10 @@ class Bytes(unittest.TestCase):
         readings = []
         for number in range(200):
             boot, event = 3 + number // 50, "sos_pressed" if number % 41 == 3 else None
-            values = [None if chosen(3) == 0 and number % 7 == 0 else chosen(20) - chosen(19) for _ in SOLAR.METRICS]
+            values = [None if chosen(3) == 0 and number % 7 == 0 else chosen(20) - chosen(19) for _ in SOLAR.NAMES]
             stamp_ms = 1795212345000 + number * 60000 - chosen(9)
             readings.append((boot, chosen(1) * 5, number % 60 > 2, stamp_ms, event, values))
-        self.assertEqual(stored(readings, len(SOLAR.METRICS)), readings)
+        self.assertEqual(stored(readings, len(SOLAR.NAMES)), readings)
 
     def test_what_stays_the_same_takes_little(self):
         one = reading(LAMP, power_w=412, energy_wh=123456789, voltage_v=2312, uptime_s=86400)
@@ -51,7 +51,7 @@ class Bytes(unittest.TestCase):
         self.assertLess(len(record.encode(other, one)), 12)
 
     def test_bytes_that_are_no_reading_are_refused(self):
-        count = len(LAMP.METRICS)
+        count = len(LAMP.NAMES)
         data = record.encode(reading(LAMP, power_w=412, voltage_v=2312))
         for end in range(len(data)):
             with self.assertRaises((ValueError, IndexError)):
@@ -79,7 +79,7 @@ class Text(unittest.TestCase):
                 "boot": 7,
                 "seq": 1234,
                 "ts": 1795212345000,
-                "power_w": 4120 if cabinet.METRICS[0][1] == 0 else 412,
+                "power_w": 4120 if scale.about(cabinet, 0, scale.DECIMALS) == 0 else 412,
                 "contactor_closed": False,
                 "door_open": True,
                 "local_switch": "off",
@@ -87,7 +87,7 @@ class Text(unittest.TestCase):
         )
 
     def test_an_event_comes_first_and_a_lost_clock_tells_its_uptime(self):
-        one = (7, 3, False, 90061, 'pří"klad', [None] * len(LAMP.METRICS))
+        one = (7, 3, False, 90061, 'pří"klad', [None] * len(LAMP.NAMES))
         said = record.text(LAMP, 1, one)
         self.assertTrue(said.startswith(b'{"event"'))
         self.assertEqual(json.loads(said), {"event": 'pří"klad', "boot": 7, "seq": 1, "uptime_ms": 90061, "channel": 3})

@@ -171,7 +171,8 @@ class Restarting(unittest.TestCase):
 
     def test_a_longer_table_of_metrics_reads_what_the_older_wrote(self):
         class Older:
-            METRICS, STATES, BOOLEANS = LAMP.METRICS[:-2], LAMP.STATES, LAMP.BOOLEANS
+            NAMES, NUMBERS, PACKED = LAMP.NAMES[:-2], LAMP.NUMBERS, LAMP.PACKED
+            STATES, BOOLEANS = LAMP.STATES, LAMP.BOOLEANS
 
         flash = nor.Nor(4)
         fill(made(flash, Older), 3)

@@ -11,13 +11,15 @@ import nor
 from node import ring, sectors
 
 ON_DEVICE = sys.implementation.name == "micropython"
-EVERY = 97 if ON_DEVICE else 5  # 1 is every byte, and takes a minute; deeds begin at different ones
+# Deeds begin at different bytes. 1 is every byte: ring_cuts.py, for `kraj bench firmware`.
+EVERY = 97 if ON_DEVICE else 5
+EVERY_OF_APPEND = 3 * EVERY
 SMALL = 512
 AREA = 5
 
 
 class Meter:
-    METRICS = (("power_w", 1, 20, 0, 20000), ("energy_wh", 0, -1, 0, 2**53), ("voltage_v", 1, 20, 0, 3000))
+    NAMES, NUMBERS, PACKED = ("power_w", "energy_wh", "voltage_v"), (1, 0), bytes((0,) * 5 + (1,) * 5 + (0,) * 5)
     STATES = {}  # noqa: RUF012
     BOOLEANS = ()
 
@@ -99,7 +101,7 @@ class EveryByte(Small):
                 given.add(done)
             # More of what seldom happens: new sectors, merged ones, marks.
             rare = one._log.generation != generation or name != "append"
-            every = EVERY if rare else 3 * EVERY
+            every = EVERY if rare else EVERY_OF_APPEND
             for left in range(number % every, steps, every):
                 flash.data[:] = before_data
                 flash.power()

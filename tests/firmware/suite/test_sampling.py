@@ -17,8 +17,8 @@ class Lamp:
 
     def __init__(self, channels=(0,)):
         self.table = constants.kind("lamp")
-        self.metrics = {about[0]: about for about in self.table.METRICS}
-        self.pct, self.channels = self.table.PCT, channels
+        self.places = {name: place for place, name in enumerate(self.table.NAMES)}
+        self.channels = channels
         self.values = {"level_commanded_pct": 1000, "power_w": 412, "voltage_v": 2300, "failure_flags": 0}
         self.lit, self.told, self.applied, self.told_of = True, [], 0, []
 
@@ -75,8 +75,8 @@ class Sampled(unittest.IsolatedAsyncioTestCase):
         await self.run_s(3000)
         times = self.times()
         self.assertEqual(times[0], 900)
-        self.assertEqual(times[1:20], list(range(960, 900 + 1200, 60)))
-        self.assertEqual(times[20:], [2340, 2640, 2940, 3240, 3540, 3840])
+        self.assertEqual(times[1:21], list(range(960, 900 + 1200 + 1, 60)))
+        self.assertEqual(times[21:], [2400, 2700, 3000, 3300, 3600])
 
     async def test_noise_within_three_deadbands_is_no_event(self):
         await self.run_s(900)
@@ -96,6 +96,14 @@ class Sampled(unittest.IsolatedAsyncioTestCase):
             await self.run_s(10)
         await self.run_s(560)
         self.assertEqual(self.times(), [900, 1200])
+
+    async def test_where_a_dark_lamps_power_falls_to_is_no_surprise_once_the_command_is_long_ago(self):
+        await self.run_s(900)
+        self.kind.values["level_commanded_pct"], self.kind.lit = 0, False
+        await self.run_s(10)  # the meter still says what it said
+        self.ring.readings, self.kind.values["power_w"] = [], 4
+        await self.run_s(3580)
+        self.assertEqual(self.times(), [])
 
     async def test_a_level_is_told_when_it_changes_and_a_ramp_when_it_begins_and_when_it_stands_still(self):
         await self.run_s(300)

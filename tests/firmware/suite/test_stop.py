@@ -1,9 +1,11 @@
 """The stop on a bench: what it sheds, what outlives a restart, and what fails costs its own metrics."""
 
+import asyncio
+
 from fakes.bench import Display, Pin, wired
-from fakes.i2c_line import Bus, Ina226, Sht3x
+from fakes.i2c_line import Bus, Ina226, Lis3dh, Sht3x
 from fakes.serial_line import Victron
-from node import shedding
+from node import lis3dh, shedding
 from node.kinds import stop
 from suite import test_kinds
 
@@ -124,3 +126,31 @@ class Stops(test_kinds.Case):
         self.stop()
         found = await self.second(SOC=555)
         self.assertEqual((found["battery_soc_pct"], found["shedding"]), (555, 1))
+
+    async def test_a_shock_between_two_looks_is_told_by_the_next_reading(self):
+        chip = Lis3dh()
+        parts = {"shock": lis3dh.Lis3dh(Bus(x18=chip))}
+        self.bench(stop, parts, wired("shock"), ())
+        self.assertEqual((await self.after(3))["shock_g"], 0)
+        chip.hit((4000, 0, 996))
+        self.assertEqual((await self.after(5))["shock_g"], 205)
+        self.kind.sent(0)
+        self.assertEqual((await self.after(1))["shock_g"], 0)
+
+    async def test_the_display_tells_what_works_at_once_when_that_changes_and_else_now_and_then(self):
+        self.stop(device="stop-nadrazi-prvni")
+
+        async def drawn(seconds, pct):
+            await self.charge(pct)
+            await self.after(seconds, 10)
+            await asyncio.sleep(0)
+            written, self.display.written = self.display.written, []
+            return written
+
+        full = ("stop-nadrazi-pr", "", "USB      ano", "WiFi     ano", "Baterie  82 %")
+        self.assertEqual(await drawn(280, 82), [full])
+        self.assertEqual(await drawn(60, 82), [full])
+        low = ("stop-nadrazi-pr", "", "USB      ne", "WiFi     ne", "Baterie  20 %")
+        self.assertEqual((await drawn(3000, 20))[0], low)
+        self.assertEqual(len(await drawn(700, 20)), 1)
+        self.assertEqual([one[4] for one in await drawn(8000, 5)], ["Baterie  5 %"])

@@ -16,7 +16,7 @@ SECTORS = 34
 
 def blocks(case):
     data = unhexlify(case["head"] + RELEASES["tails"][case["tail"]])
-    return [data[at : at + 4096] for at in range(0, len(data), 4096)]
+    return [data[at : at + release.BLOCK] for at in range(0, len(data), release.BLOCK)]
 
 
 class Clock:
@@ -37,7 +37,7 @@ class Device:
 
     def put(self, slot, case):
         for number, block in enumerate(blocks(case)):
-            self.areas[f"code_{slot}"].write(number * 4096, block)
+            self.areas[f"code_{slot}"].write(number * release.BLOCK, block)
 
     def feed(self):
         self.fed += 1
@@ -200,7 +200,7 @@ class Updates(unittest.TestCase):
         self.assertEqual(device.running["slot"], 0)
 
     def test_power_gone_at_any_moment_of_the_last_block_leaves_a_device_that_starts(self):
-        # Every byte of everything is stack/firmware/trials.py's matter; here both interpreters see a few moments.
+        # Every byte of everything is stack/bench/firmware_trials.py's matter; here both interpreters see a few moments.
         steps = self.steps()
         for left in (0, 3, 4200, steps - 60, steps - 40, steps - 1):
             device = Device(sectors=3)

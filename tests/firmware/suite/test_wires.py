@@ -38,13 +38,17 @@ class Numbers(unittest.TestCase):
             self.assertIsNone(scale.of_single(bits, 1))
 
     def test_what_is_impossible_is_left_out(self):
-        found = Snapshot({"voltage_v": ("voltage_v", 1, 20, 0, 3000)})
+        found = Snapshot(Voltage, {"voltage_v": 0})
         for n in (30100, -100, None):
             found.put("voltage_v", n, 2)
             self.assertEqual(found.values, {})
         found.put("no_such_metric", 1)
         found.put("voltage_v", 23004, 2)
         self.assertEqual(found.values, {"voltage_v": 2300})
+
+
+class Voltage:
+    NUMBERS, PACKED = (0, 1, 3000), bytes((1, 0, 0, 2, 0))
 
 
 class Modbus(unittest.IsolatedAsyncioTestCase):
@@ -244,11 +248,43 @@ class Chips(unittest.IsolatedAsyncioTestCase):
         chip = Lis3dh((0, -480, 996))
         sensor = lis3dh.Lis3dh(Bus(x18=chip))
         self.assertRaises(OSError, sensor.read)
-        self.assertEqual(sensor.read(), (0, -480, 996))
+        self.assertEqual(sensor.read(), (0, -480, 996, 0))
         chip.registers[0x23] = 0
         self.assertRaises(OSError, sensor.read)
         chip.registers[0x0F] = 0xFF
         self.assertRaises(OSError, sensor.read)
+
+    def test_a_lis3dh_keeps_a_shock_between_two_looks_and_tells_it_once(self):
+        chip = Lis3dh((0, 0, 996))
+        sensor = lis3dh.Lis3dh(Bus(x18=chip))
+        self.assertRaises(OSError, sensor.read)
+        chip.hit((0, 0, 9000))  # as it starts: what rest is, is not known yet
+        self.assertEqual(sensor.read(), (0, 0, 996, 0))
+        self.assertEqual(sensor.read(), (0, 0, 996, 0))
+        for hit in ((2400, 0, 996), (0, -2400, 996), (0, 0, 3400), (0, 0, -1400)):
+            chip.hit(hit)
+            self.assertEqual(sensor.read(), (0, 0, 996, 2046), hit)
+            self.assertEqual(sensor.read(), (0, 0, 996, 0), hit)
+        # Wind is weaker; nor does gravity count where it hangs upside down.
+        chip.hit((1800, -1800, 2700))
+        self.assertEqual(sensor.read()[3], 0)
+
+    def test_a_shock_outlives_a_bus_that_fails_and_a_restart_of_ours_but_not_the_sensors_own(self):
+        chip = Lis3dh((0, 0, -996))
+        sensor = lis3dh.Lis3dh(Bus(x18=chip))
+        self.assertRaises(OSError, sensor.read)
+        sensor.read()
+        chip.hit((3000, 0, -996))
+        chip.absent = True
+        self.assertRaises(OSError, sensor.read)
+        chip.absent = False
+        self.assertEqual(lis3dh.Lis3dh(Bus(x18=chip)).read(), (0, 0, -996, 2046))
+        chip.hit((3000, 0, -996))
+        chip.power_on()
+        self.assertRaises(OSError, sensor.read)
+        self.assertEqual(sensor.read()[3], 0)
+        chip.hit((3000, 0, -996))
+        self.assertEqual(sensor.read()[3], 2046)
 
     async def test_an_sht3x_tells_temperature_and_humidity(self):
         chip = Sht3x(-12, 81)

@@ -13,8 +13,7 @@ from pathlib import Path
 from simulators.identity import ROOTS
 from stack import authority
 from tests.stack.mutual import NAMES, Place, now
-
-WAIT_S = 15.0
+from tests.waiting import PATIENCE_S
 
 
 def free_port() -> int:
@@ -50,7 +49,7 @@ class Region:
 
     def start(self) -> None:
         self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(self.folder / "mosquitto.conf")])
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.plain), 1):
                 return
@@ -61,7 +60,7 @@ class Region:
         """The broker, as if its machine had lost its power: what it held is gone."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(WAIT_S)
+            self._process.wait(PATIENCE_S)
 
     def close(self) -> None:
         self.kill()

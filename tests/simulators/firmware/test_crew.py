@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Generator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from simulators.device import Link
 from simulators.firmware.crew import KINDS, FirmwareCrew, chosen
 from simulators.firmware.device import Address, enrol
 from simulators.fleet import Fleet, wall_clock_ms
+from simulators.pace import Pace
 from simulators.region import Device
 from simulators.world import World
 from tests.simulators.firmware.rig import Region, until
@@ -51,8 +52,8 @@ def test_a_new_device_is_flashed_and_an_old_one_keeps_what_it_runs(tmp_path: Pat
     identities.mkdir()
     (identities / "roots.pem").write_text("roots")
     (identities / f"{device.name}.pem").write_text("key\n-----END PRIVATE KEY-----\ncertificate\n")
-    slot = own / "code_0.bin"
-    for written in (b"release.bin".ljust(34 * 4096, b"\xff"), b"an update"):
+    slot = own / "romfs.bin"
+    for written in (b"release.bin".ljust(68 * 4096, b"\xff"), b"an update"):
         enrol(own, device, device.installed[0].asset, identities, Address("localhost", 1), flashed)
         assert slot.read_bytes() == written
         slot.write_bytes(b"an update")
@@ -113,14 +114,28 @@ def same(ours: dict[str, Any]) -> tuple[object, ...]:
 async def test_the_firmware_and_the_simulated_fleet_do_the_same_when_told_the_same(
     rig: tuple[Region, Platform], tmp_path: Path
 ) -> None:
-    """Two lamps, one on the firmware and one of the Python fleet: programs, orders, refusals, repetitions, resends."""
+    """Two lamps, one on the firmware and one of the Python fleet, by night: programs, orders, refusals, repetitions,
+    resends.
+    """
     made, platform = rig
+    night = datetime.combine(date.today(), time(23, 20), UTC)  # noqa: DTZ011
+    off_ms = int(night.timestamp() * 1000) - wall_clock_ms()
+
+    def now_ms() -> int:
+        return wall_clock_ms() + off_ms
+
     crew = FirmwareCrew.of(
-        INVENTED, 1, folder=tmp_path, identities=made.identities, broker=Address("localhost", made.port)
+        INVENTED,
+        1,
+        folder=tmp_path,
+        identities=made.identities,
+        broker=Address("localhost", made.port),
+        offset_ms=off_ms,
     )
     world = World(INVENTED)
     link = Link(host="localhost", port=made.port, connect_spread_s=0.5)
-    fleet = Fleet(INVENTED, link, identities=made.identities, firmware=crew, world=world)
+    pace = Pace.of(now_ms)
+    fleet = Fleet(INVENTED, link, identities=made.identities, firmware=crew, world=world, pace=pace)
     real = CHOSEN[0]
     fits = (d for d in INVENTED.devices if d is not real and d.clock and len(d.installed) == 1)
     twin = next(d for d in fits if d.installed[0].asset.kind == "lamp" and "report_interval_s" not in meta(d))
@@ -136,7 +151,7 @@ async def test_the_firmware_and_the_simulated_fleet_do_the_same_when_told_the_sa
 
     def level_of_twin() -> float:
         row = [a.key for a in world.models["lamp"].assets].index(twin.installed[0].asset.key)
-        now = np.array([wall_clock_ms()], np.int64)
+        now = np.array([now_ms()], np.int64)
         return float(world.at("lamp", np.array([row], np.intp), now)["level_commanded_pct"][0])
 
     def levels() -> tuple[float | None, float]:
@@ -144,7 +159,7 @@ async def test_the_firmware_and_the_simulated_fleet_do_the_same_when_told_the_sa
 
     try:
         await until(lambda: fleet.devices[twin.name].connected, "the twin is there", 20)
-        fleet.devices[twin.name].record({"power_w": 1.0}, wall_clock_ms())  # its next own one may be due in an hour
+        fleet.devices[twin.name].record({"power_w": 1.0}, now_ms())  # its next own one may be due in an hour
         await until(lambda: {real.name, twin.name} <= {n for n, _, _ in platform.acked}, "both are known", 20)
         place = real.installed[0].asset
         steps = [{"at": "sunset", "level_pct": 70}, {"at": "22:00", "level_pct": 50}]
@@ -157,6 +172,7 @@ async def test_the_firmware_and_the_simulated_fleet_do_the_same_when_told_the_sa
             b"{broken",
             {"version": 4, "programs": {"0": document}, "interval_s": 1},
             {"version": 5, "programs": {"0": {**document, "floor_pct": 30}}},
+            {"version": 6, "programs": {}, "interval_s": 600},
         ]
 
         def reported(device: Device) -> list[tuple[object, ...]]:
@@ -170,7 +186,7 @@ async def test_the_firmware_and_the_simulated_fleet_do_the_same_when_told_the_sa
             )
         ours, theirs = reported(real), reported(twin)
         assert ours == theirs
-        assert [one[2] for one in ours] == [True, False, False, False, False, False, True]
+        assert [one[2] for one in ours] == [True, False, False, False, False, False, True, True]
 
         far = 4_000_000_000_000
         orders: list[dict[str, object]] = [
@@ -199,7 +215,7 @@ async def test_the_firmware_and_the_simulated_fleet_do_the_same_when_told_the_sa
         say("command", {"id": "j", "do": "release", "reason": "emergency"})
         await until(lambda: levels() == (35, 35), "the order before holds again", 20)
         say("command", {"id": "k", "do": "release", "reason": "manual"})
-        await until(lambda: levels()[0] not in (None, 35) and levels()[0] == levels()[1], "both follow programs", 20)
+        await until(lambda: levels() == (50, 50), "both follow the program that the last document did not name", 20)
     finally:
         for device in (real, twin):
             platform.publish(f"kraj/{device.municipality}/{device.name}/desired", b"", retain=True)

@@ -20,7 +20,9 @@ from stack.firmware import building, flashing, partitions
 from tests.stack.commanding import kraj
 
 COMMANDS = ("key", "trust", "build", "verify", "flash", "constants")
-SAID = ("--kind", "lamp", "--broker", "broker.example.cz:8883", "--server", "https://k.example.cz", "--code", "7K2QF")
+CODE = "7K2QF-0VNTD-M4X8A-Z19CE"
+SAID = ("--kind", "lamp", "--broker", "broker.example.cz:8883", "--server", "https://k.example.cz", "--code", CODE)
+IMAGE = b"\xe9" + b"\xff" * flashing.IMAGE_BYTES_MIN + b"MicroPython v1.29.0"
 IDENTITY = flashing.Identity("olsinka", "lamp-1", {"key": "K", "cert": "C", "roots": "R"})
 
 
@@ -79,20 +81,21 @@ def test_a_release_of_somebody_else_or_changed_is_refused(made: Path, tmp_path: 
     data[-1] ^= 1
     (tmp_path / "bad.bin").write_bytes(data)
     bad = kraj("firmware", "verify", str(tmp_path / "bad.bin"), "--keys", f"{made}/keys/release-keys.txt")
-    assert (bad.returncode, "is not the file that was signed" in bad.stderr) == (2, True)
+    assert (bad.returncode, "are not those that were signed" in bad.stderr) == (2, True)
 
 
-def test_a_dry_run_prints_all_steps_in_order_and_no_secret(made: Path) -> None:
+def test_a_dry_run_prints_all_steps_in_order_and_no_secret(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "image.bin").write_bytes(IMAGE)
     files = ("--release", f"{made}/3.bin", "--keys", f"{made}/keys/release-keys.txt")
-    done = kraj("firmware", "flash", *files, *SAID, "--image", "image.bin", "--dry-run")
+    done = kraj("firmware", "flash", *files, *SAID, "--image", f"{tmp_path}/image.bin", "--dry-run")
     assert done.returncode == 0, done.stderr
-    order = ("erase_flash", "0x1000", "0x8000", "exec", "/v1/enrol", "install.py", "loader.mpy", ":main.py", "reset")
-    places = [done.stdout.index(word) for word in order]
+    order = ("flash_id", "/v1/enrol", "erase_flash", "0x1000", "0x8000", "exec", "install.py", "loader.mpy", ":main.py")
+    places = [done.stdout.index(word) for word in (*order, "reset")]
     assert places == sorted(places)
-    assert "7K2QF" not in done.stdout
+    assert CODE not in done.stdout
     again = kraj("firmware", "flash", *files, *SAID, "--dry-run").stdout
     assert "esptool" not in again
-    assert "os.remove" in again  # or the loader's watchdog ends what comes
+    assert again.index("find(1, label=name)") < again.index("/v1/enrol") < again.index("os.remove")
 
 
 @pytest.mark.parametrize("words", [("--kind", "tram"), ("--broker", "example.cz"), ("--broker", "example.cz:0")])
@@ -105,19 +108,23 @@ def test_what_a_device_could_not_use_is_refused_before_anything_runs(made: Path,
 
 def test_what_goes_onto_a_device_is_private_and_complete(made: Path, tmp_path: Path) -> None:
     keys = building.read_public(made / "keys" / building.PUBLIC_FILE)
-    said = flashing.settings(IDENTITY, "stop", "b.example.cz:8883", {"parts": {"pir": 4}})
-    flashing.prepare(tmp_path, (made / "3.bin").read_bytes(), keys, said, IDENTITY.secrets)
+    parts = {"light": {"type": "pwm", "pin": 4}}
+    said = flashing.settings(IDENTITY, "stop", "b.example.cz:8883", {"parts": parts})
+    flashing.prepare(tmp_path, (made / "3.bin").read_bytes(), keys)
+    flashing.address(tmp_path, keys, said, IDENTITY.secrets)
     plan = json.loads((tmp_path / "install.json").read_text())
-    assert plan["settings"]["parts"] == {"pir": 4}
+    assert plan["settings"]["parts"] == parts
     assert plan["secrets"] == IDENTITY.secrets
     assert (tmp_path / "install.json").stat().st_mode & 0o777 == 0o600
-    for step in flashing.last_steps("/dev/x", tmp_path):
+    for step in (*flashing.last_steps("/dev/x", tmp_path), *flashing.back_steps("/dev/x", tmp_path)):
         for word in step.command:
             assert Path(word).exists() or not word.startswith(str(tmp_path)), word
     with pytest.raises(ConfigurationError, match="must not say kind"):
         flashing.settings(IDENTITY, "stop", "b:1", {"kind": "lamp"})
+    gear = {"type": "dali", "tx": 4, "rx": 5, "curve": "linear", "inverted": False}
+    many = {f"output{n}": {**gear, "address": n} for n in range(1, 16)}
     with pytest.raises(ConfigurationError, match="1536"):
-        flashing.settings(IDENTITY, "stop", "b:1", {"parts": "x" * 1536})
+        flashing.settings(flashing.LONGEST, "lamp", "broker.example.cz:8883", {"lamps": 16, "parts": many})
 
 
 def test_mpremote_understands_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,13 +150,19 @@ def test_mpremote_understands_every_command(tmp_path: Path, monkeypatch: pytest.
     commands = {name: (noting(name, name not in passive), parser) for name, (_, parser) in remote._COMMANDS.items()}
     monkeypatch.setattr(remote, "_COMMANDS", commands)
     monkeypatch.setattr(remote, "do_repl", waits)
-    steps = [*flashing.first_steps("/dev/x", tmp_path, None), *flashing.last_steps("/dev/x", tmp_path)]
+    steps = [
+        *flashing.first_looks("/dev/x", None),
+        *flashing.first_steps("/dev/x", tmp_path, None),
+        *flashing.last_steps("/dev/x", tmp_path),
+        *flashing.back_steps("/dev/x", tmp_path),
+    ]
     for step in steps:
         assert step.command[:3] == (sys.executable, "-m", "mpremote")
         monkeypatch.setattr(sys, "argv", ["mpremote", *step.command[3:]])
         assert remote.main() == 0, step
     names = [words[0] for words in done if words[0] != "connect"]
-    assert names == ["exec", "exec", "sleep", "sleep", "exec", "mount", "run", "fs", "fs", "exec"]
+    looked, first = ["exec", "exec", "sleep"], ["exec", "exec", "sleep"]
+    assert names == [*looked, *first, "mount", "run", "fs", "fs", "exec", "fs", "exec"]
     assert sum(words[1] == "['/dev/x']" for words in done) == len(steps)
 
 
@@ -161,7 +174,7 @@ def test_a_code_becomes_an_identity_whose_key_was_made_here() -> None:
         assert (url, timeout) == ("https://k.example.cz/v1/enrol", flashing.TIMEOUT_S)
         return httpx.Response(200, json={"topic": "kraj/olsinka/lamp-1", "certificate": "C", "roots": "R"})
 
-    found = flashing.enrol("https://k.example.cz/", "7K2QF", post=post)
+    found = flashing.enrol("https://k.example.cz/", CODE, post=post)
     assert (found.municipality, found.device) == ("olsinka", "lamp-1")
     csr = certificates.read_request(asked[0]["csr"].encode())
     assert certificates.public_key(csr) == certificates.read_key(found.secrets["key"].encode()).public_key()
@@ -170,9 +183,9 @@ def test_a_code_becomes_an_identity_whose_key_was_made_here() -> None:
         return httpx.Response(409, json={"detail": "the code was used"})
 
     with pytest.raises(ConfigurationError, match="the code was used"):
-        flashing.enrol("https://k.example.cz", "7K2QF", post=refuse)
+        flashing.enrol("https://k.example.cz", CODE, post=refuse)
     with pytest.raises(UnavailableError, match="does not answer"):
-        flashing.enrol("http://127.0.0.1:9", "7K2QF")
+        flashing.enrol("http://127.0.0.1:9", CODE)
 
 
 def test_the_first_step_that_fails_ends_it() -> None:
@@ -189,11 +202,10 @@ def test_partitions_fill_four_megabytes_and_fit_the_image_that_micropython_gives
         (0x10000, 0x180000),
         (0x190000, 0x180000),
     ]
-    assert {name: found[name].sectors for name in ("state", "ring", "code_0", "code_1", "vfs")} == {
+    assert {name: found[name].sectors for name in ("state", "ring", "romfs", "vfs")} == {
         "state": 4,
         "ring": 160,
-        "code_0": 34,
-        "code_1": 34,
+        "romfs": 68,
         "vfs": 8,
     }
     assert max(part.offset + part.size for part in found.values()) == partitions.FLASH_BYTES
@@ -232,6 +244,16 @@ def test_the_loader_fits_the_small_file_system() -> None:
     sizes = [len(code) for code in building.loader().values()]
     assert max(sizes) <= 4096
     assert len(sizes) <= 5
+
+
+def test_an_image_that_freezes_the_names_has_nearly_all_that_a_release_uses(made: Path) -> None:
+    """`kraj firmware constants` writes them anew; each that is missing costs a device a few bytes."""
+    keys = building.read_public(made / "keys" / building.PUBLIC_FILE)
+    files = firmware_release.read((made / "3.bin").read_bytes(), keys).files
+    used = {name for code in files.values() for name in building.names_of(code)}
+    frozen = set(building.names_of(building.compiled(building.ROOT / building.NAMES, "names.mpy")))
+    assert len(used) > 500
+    assert len(used - frozen) < len(used) // 6
 
 
 def test_the_same_sources_give_the_same_release(made: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.firmware import trials
+from stack.bench import firmware_trials as trials
 from stack.firmware.building import ROOT
 
 

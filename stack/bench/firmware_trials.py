@@ -1,10 +1,11 @@
 """What the firmware's own update code does with bad releases, and when the power goes at any byte of an update.
 
 The device's modules are loaded from ``firmware/`` under CPython, in a process of their own (``measure``), as they are
-named ``node`` and ``loader`` and no server's module may find them.
+named ``node`` and ``loader`` and no server's module may find them. Its flash is the one of the firmware's tests.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import importlib
 import json
@@ -22,71 +23,40 @@ from kraj.errors import ConfigurationError
 from stack.firmware.building import ROOT, RUNTIME
 
 NOW_S = 1_800_000_000
-SECTOR_BYTES = 4096
-ERASE_STEPS = 3
+FLASH = ROOT.parent / "tests/firmware"
+"""Where ``nor.py`` lies: NOR flash that only clears bits, and of which the power can go within any byte."""
 BATCH = 500
 FILES = {"main.mpy": b"the one that runs", "node/app.mpy": bytes(range(200)), "node/link.mpy": b"links"}
 
 
-class PowerCut(BaseException):
-    """The power is gone."""
+class Area:
+    """Some sectors of one flash: what is cut is cut for all of them."""
 
-
-class Supply:
-    """So many steps (a byte written, a part of an erase) until the power goes; None: never."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-        self.done = 0
-
-    def step(self) -> bool:
-        """Whether there is power for one more."""
-        self.done += 1
-        if self.left is None:
-            return True
-        self.left -= 1
-        return self.left >= 0
-
-
-class Nor:
-    """Flash of which bits are only cleared; what a cut leaves behind is half of what was to be written."""
-
-    def __init__(self, sectors: int, supply: Supply) -> None:
-        self.sectors = sectors
-        self.supply = supply
-        self.data = bytearray(b"\xff" * sectors * SECTOR_BYTES)
+    def __init__(self, flash: Any, first: int, sectors: int, sector_bytes: int) -> None:
+        self.flash, self.first, self.sectors = flash, first, sectors
+        self.begin = first * sector_bytes
 
     def read(self, offset: int, size: int) -> bytes:
-        return bytes(self.data[offset : offset + size])
+        return self.flash.read(self.begin + offset, size)
 
     def write(self, offset: int, data: bytes) -> None:
-        for place, byte in enumerate(data, offset):
-            if not self.supply.step():
-                self.data[place] &= byte | 0xA5
-                raise PowerCut
-            self.data[place] &= byte
+        self.flash.write(self.begin + offset, data)
 
     def erase(self, sector: int) -> None:
-        at = sector * SECTOR_BYTES
-        for part in range(ERASE_STEPS):
-            if not self.supply.step():
-                raise PowerCut
-            end = at + SECTOR_BYTES * (part + 1) // ERASE_STEPS
-            self.data[at:end] = b"\xff" * (end - at)
+        self.flash.erase(self.first + sector)
 
 
 class Device:
     """The firmware's loader and update code over such flash, with release 5 in slot 0 and two keys that it trusts."""
 
     def __init__(self, keys: list[bytes], first: bytes, sectors: int = 2) -> None:
-        names = ("loader", "node.release", "node.state", "node.update")
+        names = ("loader", "node.release", "node.state", "node.update", "nor")
         self.modules: tuple[Any, ...] = tuple(importlib.import_module(name) for name in names)
-        state = self.modules[2]
+        _, _, state, _, nor = self.modules
         self.keys = b"".join(keys)
-        self.supply = Supply()
-        self.areas = {
-            name: Nor(size, self.supply) for name, size in (("state", 4), ("code_0", sectors), ("code_1", sectors))
-        }
+        self.flash = nor.Nor(4 + 2 * sectors)
+        places = (("state", 0, 4), ("code_0", 4, sectors), ("code_1", 4 + sectors, sectors))
+        self.areas = {name: Area(self.flash, first, count, nor.SECTOR) for name, first, count in places}
         self.areas["code_0"].write(0, first)
         state.State(self.areas["state"]).keep(slot=0, floor=5)
         if self.boot() is None:
@@ -94,7 +64,7 @@ class Device:
 
     def boot(self) -> tuple[int, bool, int] | None:
         """Start: (slot, on trial, version), or None where nothing can be started."""
-        loader, _, state, update = self.modules
+        loader, _, state, update, _ = self.modules
         self.state = state.State(self.areas["state"])
         chosen = loader.choose(self.areas, self.state)
         if chosen is None:
@@ -109,7 +79,7 @@ class Device:
 
     def take(self, container: bytes, version: int) -> bool:
         """Order a release and send it as the broker would; whether it was taken."""
-        _, release, _, _ = self.modules
+        release = self.modules[1]
         length = min(int.from_bytes(container[8:12], "big"), len(container))
         head = container[: 12 + length + 64]
         order = {"release": hashlib.sha256(head).hexdigest()[:16], "version": version}
@@ -190,18 +160,17 @@ def brick_states(seed: int, stride: int = 1) -> dict[str, int]:
     def whole(left: int | None) -> tuple[bool, int]:
         """An update and its first two starts with power for so many steps; whether all is well, and the steps used."""
         device = Device(known, old)
-        device.areas["code_1"].write(0, chance.randbytes(SECTOR_BYTES))
-        begun = device.supply.done
-        device.supply.left = left
-        try:
+        nor, flash = device.modules[4], device.flash
+        device.areas["code_1"].write(0, chance.randbytes(nor.SECTOR))
+        begun = flash.steps
+        flash.power(left)
+        with contextlib.suppress(nor.PowerCut):
             if not device.take(new, 7):
-                return False, device.supply.done - begun
+                return False, flash.steps - begun
             device.boot()
             device.confirm()
-        except PowerCut:
-            device.supply.left = None
-        device.supply.left = None
-        used = device.supply.done - begun
+        flash.power()
+        used = flash.steps - begun
         started = device.boot()
         if started not in ((0, False, 5), (1, True, 7), (1, False, 7)):
             return False, used
@@ -221,7 +190,8 @@ def measure(updates: int, seed: int = 1, stride: int = 1, root: Path = ROOT) -> 
     Gives ``bad_updates``, ``bad_updates_accepted``, ``cuts`` and ``brick_states``.
     """
     script = (
-        f"import json, sys; sys.path.insert(0, {str(root)!r}); from stack.firmware import trials; "
+        f"import json, sys; sys.path[:0] = {[str(root), str(FLASH)]!r}; "
+        "from stack.bench import firmware_trials as trials; "
         f"found = trials.brick_states({seed}, {stride}); accepted = trials.bad_updates_accepted({updates}, {seed}); "
         f"print(json.dumps(dict(bad_updates={updates}, bad_updates_accepted=accepted, "
         "cuts=found['cuts'], brick_states=found['bricked'])))"
