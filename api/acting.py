@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
+import psycopg
 from fastapi import Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -151,32 +152,39 @@ async def write_step(connection: Connection, alert_id: int, body: StepBody, at: 
         raise Problem("stale", 412, alert_id=alert_id, version=found.version) from error
 
 
-async def mute(service: Service, alert_id: int, body: MuteBody, note: str) -> None:
+async def mute(connection: Connection, alert_id: int, body: MuteBody, note: str, at: datetime) -> None:
     """Silence the alert's rule on its asset and write ``note`` into the alert's history."""
-    at = service.clock()
     if not at < body.until <= at + MUTE_MAX:
         raise Problem("mute_until", 400, until=body.until.isoformat())
-    async with writing(service) as connection:
-        found = await _found(connection, alert_id)
-        if found.scope_type != "asset" or found.asset_id is None:
-            raise Problem("mute_scope", 409, rule=found.rule)
-        await may_act(connection, alert_id)
-        doer = who()
-        await alerts.mute(connection, found.asset_id, found.rule, until=body.until, reason=body.reason, who=doer, at=at)
-        try:
-            state = AlertState(found.state)
-            await alerts.act(
-                connection,
-                alert_id,
-                version=found.version,
-                step=Step.COMMENTED,
-                state=state,
-                who=doer,
-                at=at,
-                note=note,
-            )
-        except alerts.StaleError as error:
-            raise Problem("stale", 412, alert_id=alert_id, version=found.version) from error
+    found = await _found(connection, alert_id)
+    if found.scope_type != "asset" or found.asset_id is None:
+        raise Problem("mute_scope", 409, rule=found.rule)
+    await may_act(connection, alert_id)
+    doer = who()
+    await alerts.mute(connection, found.asset_id, found.rule, until=body.until, reason=body.reason, who=doer, at=at)
+    try:
+        await alerts.act(
+            connection,
+            alert_id,
+            version=found.version,
+            step=Step.COMMENTED,
+            state=AlertState(found.state),
+            who=doer,
+            at=at,
+            note=note,
+        )
+    except alerts.StaleError as error:
+        raise Problem("stale", 412, alert_id=alert_id, version=found.version) from error
+
+
+async def unmute(connection: Connection, asset_id: int, rule: str, at: datetime) -> None:
+    """Let a rule speak again on an asset: 404 where it is not muted, 403 for who may not work on alerts there."""
+    if rule not in (await queries.bent(connection, asset_id, at)).mutes:
+        raise Problem("mute", 404, rule=rule, asset=asset_id)
+    try:
+        await alerts.mute(connection, asset_id, rule, until=at, reason="", who=who(), at=at)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Problem("act_right", 403) from error
 
 
 def _check(step: Step, body: StepBody) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from api import acting, chart, problems, told
-from api.alerts import AlertId, Desk, muted_note
+from api.alerts import AlertId, Desk, RuleName, muted_note
 from api.database import Connection
 from api.freshness import HEARTBEATS_MISSED_MAX, Condition, condition
 from api.language import choose
@@ -30,7 +30,7 @@ from kraj.errors import UnavailableError
 from kraj.kinds import KINDS
 from kraj.metrics import Kind, Type
 from kraj.service_requests import SERVICES
-from kraj.store import photos, queries, service_requests
+from kraj.store import photos, queries, rulebook, service_requests
 from kraj.store.photos import PhotoRow
 from kraj.store.queries import lighting
 from rules import life
@@ -96,7 +96,8 @@ def routes(site: Site, desk: Desk) -> APIRouter:
                 body = acting.MuteBody.model_validate({"until": until, "reason": given.get("reason", "")})
             except ValidationError as error:
                 raise acting.wrong(error) from error
-            await acting.mute(site.service, alert_id, body, muted_note(desk, request, body))
+            async with acting.writing(site.service) as connection:
+                await acting.mute(connection, alert_id, body, muted_note(desk, request, body), site.service.clock())
         except Problem as problem:
             return await again(site, desk, request, alert_id, Refused(problem, given))
         return done(alert_id, "muted")
@@ -125,6 +126,13 @@ def _add_light(router: APIRouter, site: Site, desk: Desk) -> None:
         async with site.service.database.connection(write=True) as connection:
             await light_now(site, request, connection, asset_id)
         return RedirectResponse(f"/assets/{asset_id}?said=light#said", 303)
+
+    @router.post("/assets/{asset_id}/rules/{rule}/unmute")
+    async def unmute(request: Request, asset_id: AssetId, rule: RuleName) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await acting.bounded(request)
+        async with acting.writing(site.service) as connection:
+            await acting.unmute(connection, asset_id, rule, site.service.clock())
+        return RedirectResponse(f"/assets/{asset_id}?said=unmuted#said", 303)
 
 
 async def _step(site: Site, request: Request, alert_id: int, given: dict[str, str]) -> str:
@@ -200,6 +208,8 @@ class _Known:
     people: list[tuple[int, str]]
     teams: list[tuple[int, str]]
     may_act: bool
+    retriable: bool
+    """The alert is about a rule that failed, and who asks may have it tried again."""
     command: Command | None
     lightable: bool
     classes: list[tuple[str | None, str | None]]
@@ -307,6 +317,7 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int, refuse
         people=known.people,
         teams=known.teams,
         may_act=known.may_act,
+        retriable=known.retriable,
         photos_max=PHOTOS_MAX,
         warranty=_warranty(row, local.date().isoformat()),
         name_max=acting.NAME_CHARS_MAX,
@@ -342,6 +353,8 @@ async def _known(site: Site, alert_id: int, at: datetime) -> _Known:
             people=people,
             teams=teams,
             may_act=await photos.may_act(connection, alert_id),
+            retriable=row.rule == told.FAILED
+            and any(one.rule == row.scope_name and one.writable for one in await rulebook.failures(connection)),
             row=row,
             children=await queries.children(connection, alert_id),
             parent=parent,

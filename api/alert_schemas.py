@@ -130,6 +130,15 @@ class AssetRules(BaseModel):
     items: list[AssetRule]
 
 
+class Unmuted(BaseModel):
+    """A rule that speaks again on an asset."""
+
+    asset_id: int
+    rule: str
+    at: Instant
+    who: str
+
+
 def alert(row: queries.AlertRow, teller: Teller, say: Catalogue) -> dict[str, Any]:
     """The fields of ``Alert``."""
     told = teller.tell(row, say)

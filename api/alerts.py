@@ -14,6 +14,7 @@ from api.parameters import TEXT_CHARS_MAX, KindName, Text
 from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer, Connection
+from api.rulebook.bodies import EmptyBody
 from api.rulebook.keeping import own_rules
 from api.service import Service
 from api.told import Teller
@@ -23,6 +24,7 @@ from kraj.store import queries
 from kraj.store.queries import AlertFilter
 
 AlertId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The alert's number.", examples=[4])]
+RuleName = Annotated[str, Path(min_length=1, max_length=48, pattern="^[a-z0-9_]+$", examples=["lamp_out"])]
 CLOSED = {"open": False, "closed": True, "all": None}
 NEAR = r"^-?([0-8]?\d(\.\d{1,9})?|90),-?((\d{1,2}|1[0-7]\d)(\.\d{1,9})?|180)$"
 """Latitude and longitude in degrees, as maps give them."""
@@ -229,18 +231,24 @@ def _add_steps(router: APIRouter, desk: Desk) -> None:
 
     @router.post(
         "/alerts/{alert_id}/mute",
-        responses=responses(400, 403, 404, 409, 412, 413, 415) | parameters.example(examples.ALERT_DETAIL),
+        responses=responses(400, 403, 404, 409, 412, 413, 415, 422) | parameters.example(examples.ALERT_DETAIL),
         tags=["alerts"],
-        openapi_extra=acting.documented(acting.MuteBody),
+        openapi_extra=exchange.documented(acting.MuteBody, once_only=True),
+        response_model=alert_schemas.AlertDetail,
     )
-    async def mute(  # pyright: ignore[reportUnusedFunction]
-        alert_id: AlertId, request: Request, response: Response
-    ) -> alert_schemas.AlertDetail:
+    async def mute(alert_id: AlertId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Silence the alert's rule on its asset until a moment."""
-        body = await acting.json_body(request, acting.MuteBody)
-        await acting.mute(desk.service, alert_id, body, muted_note(desk, request, body))
+        body, raw = await exchange.body_of(request, acting.MuteBody)
+        teller = await desk.telling()
+
+        async def doing(connection: Connection) -> Answer:
+            note = muted_note(desk, request, body)
+            await acting.mute(connection, alert_id, body, note, desk.service.clock())
+            return Answer(exchange.plain(await _detail(desk, connection, alert_id, request, teller)))
+
+        response = await exchange.posting(desk.service, request, raw, doing)
         _in_language(request, response)
-        return await _read(desk, alert_id, request)
+        return response
 
 
 def muted_note(desk: Desk, request: Request, body: acting.MuteBody) -> str:
@@ -282,6 +290,24 @@ def _add_rules(router: APIRouter, desk: Desk) -> None:
         _in_language(request, response)
         items = [alert_schemas.asset_rule(one, choose(request)) for one in standing]
         return alert_schemas.AssetRules(asset_id=asset_id, kind=found.kind, items=items)
+
+    @router.post(
+        "/assets/{asset_id}/rules/{rule}/unmute",
+        responses=responses(400, 403, 404, 413, 415, 422) | parameters.example(examples.UNMUTED),
+        tags=["rules"],
+        openapi_extra=exchange.documented(EmptyBody, once_only=True),
+        response_model=alert_schemas.Unmuted,
+    )
+    async def unmute(asset_id: rest.AssetId, rule: RuleName, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Let a muted rule speak again on an asset; to mute it for less long, mute it again."""
+        _, raw = await exchange.body_of(request, EmptyBody)
+
+        async def doing(connection: Connection) -> Answer:
+            at = service.clock()
+            await acting.unmute(connection, asset_id, rule, at)
+            return Answer(exchange.plain(alert_schemas.Unmuted(asset_id=asset_id, rule=rule, at=at, who=acting.who())))
+
+        return await exchange.posting(service, request, raw, doing)
 
 
 async def _read(desk: Desk, alert_id: int, request: Request) -> alert_schemas.AlertDetail:

@@ -102,7 +102,7 @@ class Claims:
             return True
         if self._judge is not None:
             self._judge.settle(committed=True)
-            await self._judge.note_failures(writer.connection)
+            self._judge.note_failures()
         # Prometheus' counters never fall: here they are received once more.
         self._counters.received.inc(decoded.received)
         self._counters.count_batch(decoded, outcome)

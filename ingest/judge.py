@@ -111,6 +111,8 @@ class Judge:
             )
             watch.commit()
             self._last, count = batch.batch_id, count + 1
+        if watch.retry(found.failed):
+            watch.move(estate, rules)
         self._version = found.version
         log.info("rules ready", rules=len(rules), replayed=count, seconds=round(self._clock() - started, 2))
         await self._reconcile(connection, changes, at)
@@ -132,6 +134,7 @@ class Judge:
         found = await judged.read(connection, at - WINDOWS_KEPT)
         if self._watch is not None and found.version != self._version:
             self.settle(committed=False)
+            self._watch.retry(found.failed)
             self._watch.move(*self._arranged(found))
             self._version = found.version
 
@@ -201,15 +204,13 @@ class Judge:
         """Whether nothing has been judged for so long that silence must be looked for."""
         return self._watch is not None and self._clock() - self._stepped_at >= TICK_S
 
-    async def note_failures(self, connection: Connection) -> None:
-        """Rules that raised are off; the operator reads why."""
-        if self._watch is None:
-            return
-        for rule, error in self._watch.failures.items():
+    def note_failures(self) -> None:
+        """Rules that raised are off; the operator reads why, in the log and in the alert."""
+        failures = {} if self._watch is None else self._watch.failures
+        for rule, error in failures.items():
             if rule not in self._told:
-                self._told.add(rule)
                 log.error("a rule failed and is off", rule=rule, error=error)
-                await alerts.note_failure(connection, rule, error)
+        self._told = set(failures)
 
     @property
     def checkpoint_due(self) -> bool:

@@ -316,7 +316,7 @@ class Pipeline:
         judge.settle(committed=True)
         if outcome.judging_failed:
             log.error("the database refuses what the rules say", error=outcome.judging_failed)
-        await judge.note_failures(writer.connection)
+        judge.note_failures()
         return outcome
 
     def _batch(self, work: _Work, batch_id: int) -> Batch:
@@ -393,7 +393,7 @@ class Pipeline:
                 await self._load_routes(writer)
                 return
         judge.settle(committed=True)
-        await judge.note_failures(writer.connection)
+        judge.note_failures()
 
 
 def _nobody(message: int, detail: str) -> Quarantined:

@@ -72,3 +72,5 @@ class Judged:
     windows: tuple[Window, ...]
     overrides: tuple[Override, ...]
     custom_rules: tuple[CustomRule, ...]
+    failed: frozenset[str] = frozenset()
+    """What is off by failure, until somebody lets it be tried again."""

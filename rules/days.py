@@ -73,7 +73,8 @@ class Days:
     def add(self, layer: Layer) -> None:
         """Readings in time, before the next layer: ``heartbeat_s`` and ``gap_s`` are those up to this reading."""
         state, slots, end = layer.state, layer.slots, layer.ts_ms
-        gap, beat = np.nan_to_num(layer.gap_s * 1000), layer.column("heartbeat_s") * 1000
+        gap, beat = layer.gap_s * 1000, layer.column("heartbeat_s") * 1000
+        np.copyto(gap, 0.0, where=np.isnan(gap))
         start = end - np.where(gap <= GAP_HEARTBEATS * beat, gap, 0).astype(np.int64)
         held = self._array(state, "held").take(slots, axis=0)
         holes = np.flatnonzero(start - end + gap > 0)
@@ -129,9 +130,12 @@ class Days:
     def _hold(self, slots: Slots, day: Day, start: Floats | Ints, end: Floats | Ints, held: Floats) -> Floats:
         """What was held from start to end, as far as that is within the day."""
         number, begins = day
-        start, end = np.maximum(start, begins), np.minimum(end, begins + DAY_MS)
+        start = np.maximum(start, begins).astype(np.float64)  # exact, and a float's division is faster
+        end = np.minimum(end, begins + DAY_MS).astype(np.float64)
         amounts = np.zeros((len(slots), self._day + 1))
-        np.multiply(held, (np.maximum(end - start, 0) / HOUR_MS)[:, None], out=amounts[:, : self._covered])
+        hours = np.maximum(end - start, 0) / HOUR_MS
+        for column in range(self._covered):  # long columns take less than many short rows
+            np.multiply(held[:, column], hours, out=amounts[:, column])
         opens, closes = self.calendar.window_ms(slots, number)
         covered = np.minimum(end, closes) - np.maximum(start, opens)
         amounts[:, self._covered] = np.maximum(covered, 0) / HOUR_MS
@@ -144,8 +148,9 @@ class Days:
         for place, daily in enumerate(self._held):
             value = self._value(daily, layer)
             known = ~np.isnan(value)
-            now[:, place] = np.where(known, value, 0)
-            now[:, count + place] = known
+            now[:, place] = value
+            now[:, count + place] = known.astype(np.float64)
+            now[np.flatnonzero(~known), place] = 0
         return now
 
     def _value(self, daily: Daily, layer: Layer) -> Floats:
@@ -172,7 +177,8 @@ class Days:
         all_counters = self._array(layer.state, "counters").take(layer.slots, axis=0)
         for place, daily in enumerate(self._increase):
             value, at, counters = self._value(daily, layer), self._increases + 2 * place, all_counters[:, place]
-            amounts[:, at + 1] = as_before = (value == counters[:, BASE]) & np.isnan(counters[:, DOUBT])
+            as_before = (value == counters[:, BASE]) & np.isnan(counters[:, DOUBT])
+            amounts[:, at + 1] = as_before.astype(np.float64)
             # A counter that stands still needs nothing, unless how fast it may go is known.
             rows = np.flatnonzero(~as_before if daily.increase_max_per_h is None else ~np.isnan(value))
             if len(rows):
@@ -210,11 +216,11 @@ class Days:
     # Pages
 
     def _put(self, state: State, slots: Slots, day: Ints, amounts: Floats, extremes: Floats | None = None) -> None:
-        """Add to the pages of these days; a day older than what its page holds is closed."""
+        """Add to the pages of these days; a day older than what its page holds is closed. Writes over ``amounts``."""
         pages = self._array(state, "pages").reshape(-1, len(self._blank))
         at = 2 * slots + (day & 1)
         before = pages.take(at, axis=0)
-        turned = before[:, self._day] != day
+        turned = before[:, self._day] != day.astype(np.float64)
         if turned.any():
             closed = before[:, self._day] > day
             if closed.any():
@@ -226,7 +232,7 @@ class Days:
             after[:, self._day] = day
             after += amounts
         else:
-            after = before + amounts
+            after = np.add(before, amounts, out=amounts)
         if extremes is not None and extremes.shape[1]:
             highest = after[:, self._sums : self._day]
             np.fmax(highest, extremes, out=highest)

@@ -49,7 +49,12 @@ def neighbour_median(values: Floats, index: Slots) -> tuple[Floats, Ints]:
     without any, and how many are known."""
     if not index.size or np.isnan(values).all():
         return np.full(len(index), np.nan), np.zeros(len(index), np.int64)
-    theirs = np.append(values, np.nan)[index]  # where there is none, -1, stands what is last
+    told = ~np.isnan(values)
+    bits = values[told].view(np.int64)
+    if values.dtype == np.float64 and (bits == bits[0]).all():  # as of roofs by night: none gives anything
+        known = np.append(told, False).take(index, mode="wrap").sum(axis=1)
+        return np.where(known > 0, values[told][0], np.nan), known
+    theirs = np.append(values, np.nan).take(index, mode="wrap")  # where there is none, -1, stands what is last
     theirs.sort(axis=1)  # NaN sorts last
     known = (~np.isnan(theirs)).sum(axis=1)
     rows = np.arange(len(index))

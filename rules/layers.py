@@ -39,10 +39,10 @@ class Rows:
 
     def columns(self) -> Floats:
         """The metrics as contiguous rows, shape ``(metrics, n)``."""
-        turned = np.empty((self.values.shape[1], len(self)))
+        turned, near = np.empty((self.values.shape[1], len(self))), np.empty((BLOCK_ROWS, self.values.shape[1]))
         for start in range(0, len(self), BLOCK_ROWS):  # a block stays near while it is turned
             block = slice(start, start + BLOCK_ROWS)
-            turned[:, block] = self.values.take(self.row[block], axis=0).T
+            turned[:, block] = self.values.take(self.row[block], axis=0, out=near[: len(self) - start], mode="clip").T
         return turned
 
 

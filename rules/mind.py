@@ -44,10 +44,15 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is switched off, and why; ``since_ms`` is None until it has been told."""
+    """What is switched off, and why; ``since_ms`` is None until it has been told.
+
+    ``municipality_id`` is the owner of a rule of one's own, ``fingerprint`` the rule's; None of what is no rule.
+    """
 
     error: str
     since_ms: int | None = None
+    municipality_id: int | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +86,22 @@ class Mind:
 
     @staticmethod
     def from_plain(
-        told: Mapping[str, Any], failed: Mapping[str, Failure], orphans: Sequence[tuple[str, int]]
+        told: Mapping[str, Any],
+        failed: Mapping[str, Failure],
+        orphans: Sequence[tuple[str, int]],
+        fingerprints: Mapping[str, str],
     ) -> "Mind":
-        """What a checkpoint says, with what has failed and who has been orphaned since."""
+        """What a checkpoint says, with what has failed and who has been orphaned since.
+
+        Failures of rules that judge otherwise now, by their ``fingerprints``, are over.
+        """
         before = {name: Failure(**failure) for name, failure in told["failed"].items()}
+        ended = {n: f for n, f in before.items() if f.fingerprint not in (None, fingerprints.get(n))}
+        before = {name: failure for name, failure in before.items() if name not in ended}
         return Mind(
             clock=None if told["clock"] is None else Clock(**told["clock"]),
             failed={**failed, **before},
-            retried=tuple((name, Failure(**failure)) for name, failure in told["retried"]),
+            retried=(*((name, Failure(**failure)) for name, failure in told["retried"]), *ended.items()),
             orphans=(*((rule, asset_id) for rule, asset_id in told["orphans"]), *orphans),
             mending=tuple(Mending(**one) for one in told.get("mending", ())),
         )

@@ -10,6 +10,7 @@ from kraj.alerts import AlertChange, Repair, Scope, Severity, Step, SymptomChang
 from kraj.assets import DeviceStatus
 from kraj.readings import Ints, Readings
 from rules.compiled import fingerprint
+from rules.correlation.records import Cell
 from rules.estate import Estate
 from rules.inputs import Seam, health, of_kind
 from rules.layers import Rows, in_time_and_late, layers, newest, rows_of, slices
@@ -176,7 +177,9 @@ class Observer:
 
     def _fail(self, name: str, error: Exception) -> None:
         if name not in self._mind.failed:
-            failure = Failure(f"{type(error).__name__}: {error}")
+            rule = next((rule for rule in self._catalogue if rule.name == name), None)
+            whose = (None, None) if rule is None else (rule.municipality_id, fingerprint(rule))
+            failure = Failure(f"{type(error).__name__}: {error}", None, *whose)
             self._mind = replace(self._mind, failed={**self._mind.failed, name: failure})
             self._switch(name, on=False)
 
@@ -202,19 +205,23 @@ class Observer:
         self._mind = replace(self._mind, failed=failed, retried=())
         return told
 
+    @property
+    def active(self) -> dict[str, Cell]:
+        """Keys of the alerts about failures that have been told, until the step that ends them."""
+        told = [*self._mind.failed.items(), *self._mind.retried]
+        return {_key(name, f): (RULE_FAILED, _scope(name, f)) for name, f in told if f.since_ms is not None}
+
     def _failure_told(self, name: str, step: Step, failure: Failure, now_ms: int) -> AlertChange:
-        owner = next((rule.municipality_id for rule in self._catalogue if rule.name == name), None)
-        scope = Scope(type="region", name=name, municipality_id=owner)
-        since_ms = failure.since_ms or 0
+        scope, since_ms = _scope(name, failure), failure.since_ms or 0
         return AlertChange(
-            key=f"{RULE_FAILED}@{scope}@{since_ms}",
+            key=_key(name, failure),
             step=step,
             at_ms=now_ms,
             rule=RULE_FAILED,
             scope=scope,
             severity=SEVERITY_FAILED,
             since_ms=since_ms,
-            municipality_id=owner,
+            municipality_id=failure.municipality_id,
             notify=True,
             evidence={"rule": name, "error": failure.error},
         )
@@ -262,7 +269,8 @@ class Observer:
             mine = {n.removeprefix(f"{name}/"): a for n, a in arrays.items() if n.startswith(f"{name}/")}
             state.load(mine, {n: float(fill) for n, fill in kind["fills"].items()})
             orphans += self._kinds[name].adopt(state, asset_id, kind["tables"])
-        self._mind = self._before = Mind.from_plain(document["mind"], self._mind.failed, orphans)
+        judging = {rule.name: fingerprint(rule) for rule in self._catalogue}
+        self._mind = self._before = Mind.from_plain(document["mind"], self._mind.failed, orphans, judging)
         for name in self._mind.failed:
             self._switch(name, on=False)
 
@@ -276,6 +284,14 @@ class Observer:
 
     def _rules_of(self, kind: str) -> list[Rule]:
         return [rule for rule in self._catalogue if kind in rule.kinds]
+
+
+def _scope(name: str, failure: Failure) -> Scope:
+    return Scope(type="region", name=name, municipality_id=failure.municipality_id)
+
+
+def _key(name: str, failure: Failure) -> str:
+    return f"{RULE_FAILED}@{_scope(name, failure)}@{failure.since_ms or 0}"
 
 
 def _ended(rule: str, asset_id: int, now_ms: int) -> SymptomChange:

@@ -20,8 +20,8 @@ APART_MS = 10_000
 """Two good readings at least so far apart: one alone may be a flicker."""
 ABSENT_MS = 60_000
 """Power that does not come for so long will not."""
-SETTLED = "settled"
-"""The guard that waits for a warm lamp. A proof says itself what it asks of a cold one."""
+WARM = frozenset({"settled", "settled_or_dark"})
+"""The guards that wait for a warm lamp. A proof says itself what it asks of a cold one."""
 
 Cell = tuple[str, int]
 
@@ -90,7 +90,7 @@ def _holds(
     if condition is None:
         return False, None
     column = compiled.column(part)
-    trusted = all(part.flag(name)[0] for name in compiled.rule.guards if name != SETTLED)
+    trusted = all(part.flag(name)[0] for name in compiled.rule.guards if name not in WARM)
     if trusted and condition.evaluate(column)[0]:
         return True, ts_ms if since_ms is None else since_ms
     return False, None if condition.refute(column)[0] else since_ms

@@ -15,6 +15,9 @@ from rules.state import Array
 IDLE, PENDING, ACTIVE, CLEARING = range(4)
 GAP_HEARTBEATS = 3
 """After a longer gap a timer starts anew: nobody knows what was meanwhile (lighting.md: three missed heartbeats)."""
+TIMED_SHARE = 0.999
+"""Of a time after which it has passed: devices' clocks are off by 20 to 200 ppm, and two heartbeats of five minutes
+are ten minutes by a slow one as well. Else every other device would be waited for by one report more."""
 
 
 @dataclass
@@ -73,7 +76,7 @@ def moved(cells: Cells, for_ms: Floats, clear_ms: Floats) -> Moved:
     ended = running & ~cells.met & (cells.unmet | (cells.ts - cells.seen > cells.beat))
     since = np.where(cells.met & (~running | broken), cells.ts, cells.since)
     runs = (cells.met | (running & ~broken & ~ended)) & ~cells.off
-    done = cells.met & (cells.ts - since >= np.where(up, for_ms, clear_ms)) & ~cells.off
+    done = cells.met & (cells.ts - since >= TIMED_SHARE * np.where(up, for_ms, clear_ms)) & ~cells.off
     raised, cleared = done & up, (done | cells.off) & ~up
     stage = np.where(up, np.where(runs, PENDING, IDLE), np.where(runs, CLEARING, ACTIVE))
     stage[raised], stage[cleared] = ACTIVE, IDLE

@@ -11,12 +11,16 @@ from rules.correlation.places import Places
 from rules.correlation.windows import Windows
 from rules.estate import Estate
 from rules.observer import Observer
-from rules.rule import Rule
+from rules.rule import Per, Rule
 
 STEP = timedelta(minutes=30)
 """So much is judged at once; silence within is found by the readings' own times."""
 TOO_MANY_A_WEEK = 0.1
 """Of the assets: whoever gets more calls than that stops reading them."""
+TOO_MANY_ASSETS = 0.1
+"""Of the assets, over any time: what most have is how they are, and no fault."""
+NEARLY = 0.9
+"""Of the time that a rule needs: the first reading comes a little after the time begins."""
 SHOWN = 20
 
 Seen = tuple[datetime, dict[str, Any]]
@@ -31,6 +35,8 @@ class Result:
     assets: int
     days: float
     readings: int = 0
+    heard_days: float = 0.0
+    """Since the first reading of its kinds: what was before is no time in which it was silent."""
     raised: Counter[int] = field(default_factory=Counter[int])
     first: dict[int, Seen] = field(default_factory=dict[int, Seen])
     labels: Mapping[int, str] = field(default_factory=dict[int, str])
@@ -38,22 +44,43 @@ class Result:
     @property
     def per_asset_week(self) -> float:
         """How often an asset would be told of in a week, on average."""
-        return self.raised.total() / max(1, self.assets) / max(self.days / 7, 1e-9)
+        return self.raised.total() / max(1, self.assets) / max((self.heard_days or self.days) / 7, 1e-9)
+
+    @property
+    def needed_days(self) -> float:
+        """So long it must be tried to have told of anything."""
+        nights = self.rule.of[1] if self.rule.per in (Per.NIGHT, Per.DAY) else 0
+        return max(nights, self.rule.for_s / 86_400)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why it should not be switched on unless somebody insists; texts of this name say it to people."""
+        found = {
+            "too_many": self.per_asset_week > TOO_MANY_A_WEEK,
+            "too_many_assets": len(self.raised) > TOO_MANY_ASSETS * self.assets,
+            "no_readings": not self.readings,
+            "too_short": self.readings > 0 and self.heard_days < NEARLY * self.needed_days,
+        }
+        return [name for name, doubtful in found.items() if doubtful]
 
     @property
     def too_many(self) -> bool:
-        return self.per_asset_week > TOO_MANY_A_WEEK
+        """Whether it tells of too much, however often or of how many."""
+        return not {"too_many", "too_many_assets"}.isdisjoint(self.doubts)
 
     def plain(self) -> dict[str, Any]:
         """For machines; ``most`` are the assets that would be told of most often."""
         return {
             "assets": self.assets,
             "days": round(self.days, 2),
+            "heard_days": round(self.heard_days, 2),
+            "needed_days": round(self.needed_days, 2),
             "readings": self.readings,
             "raised": self.raised.total(),
             "assets_raised": len(self.raised),
             "per_asset_week": round(self.per_asset_week, 4),
             "too_many": self.too_many,
+            "doubts": self.doubts,
             "most": [
                 {
                     "asset_id": asset_id,
@@ -82,6 +109,8 @@ class Trial:
         self._places = Places(estate)
         self._among = among
         self._begin = begin
+        self._heard: dict[str, float] = {}
+        """When the first reading of a rule's kinds was taken, in seconds since 1970."""
         labels = {
             int(asset_id): label
             for members in estate.members.values()
@@ -100,8 +129,13 @@ class Trial:
             result.first.setdefault(change.asset_id, (moment, dict(change.evidence)))
         self._observer.commit()
         for result in self.results.values():
-            result.readings += sum(len(r) for r in readings if r.kind.name in result.rule.kinds)
+            theirs = [r for r in readings if r.kind.name in result.rule.kinds and len(r)]
+            if theirs and not result.readings:
+                self._heard[result.rule.name] = min(int(r.ts_ms.min()) for r in theirs) / 1000
+            result.readings += sum(len(r) for r in theirs)
             result.days = (end - self._begin) / timedelta(days=1)
+            if result.readings:
+                result.heard_days = (end.timestamp() - self._heard[result.rule.name]) / 86_400
 
     @property
     def raised(self) -> int:

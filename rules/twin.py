@@ -63,7 +63,7 @@ def move(cell: Cell, asked: Asked, for_ms: float, clear_ms: float) -> str | None
         cell.seen = asked.ts
     elif met is False or asked.ts - cell.seen > asked.beat:
         cell.running = False
-    done = bool(met) and asked.ts - cell.since >= (clear_ms if cell.active else for_ms)
+    done = bool(met) and asked.ts - cell.since >= 0.999 * (clear_ms if cell.active else for_ms)
     said = None
     watts = max(asked.watts or 0.0, 0.0)
     if cell.active and asked.gap is not None and not gap_too_long:

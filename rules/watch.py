@@ -1,6 +1,6 @@
 """The whole engine: readings, statuses and time in, changes of alerts out; a step is kept or taken back as one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from kraj.alerts import AlertChange, Repair, Severity, Step
 from kraj.assets import DeviceStatus
@@ -115,14 +115,21 @@ class Watch:
 
     @property
     def active(self) -> Mapping[str, Cell]:
-        """Keys of the alerts whose symptom holds now, with rule (or cause) and scope."""
-        return self._correlator.active
+        """Keys of the alerts whose symptom holds now, with rule (or cause) and scope; also of what failed."""
+        return {**self._correlator.active, **self._observer.active}
 
     @property
     def failures(self) -> dict[str, str]:
         """Rules that are switched off because they raised an exception, or could not be compiled, and how."""
         return self._observer.failures
 
-    def retry(self, name: str) -> None:
-        """Somebody has looked: ask this rule again. Between steps."""
-        self._observer.retry(name)
+    def retry(self, still_off: Collection[str]) -> bool:
+        """Ask what has failed and was told of again, but for what is ``still_off``: whether there was any.
+
+        Between steps, and before ``move``, which compiles anew what could not be compiled.
+        """
+        told = {scope.name for _, scope in self._observer.active.values()}
+        again = sorted((told & self.failures.keys()) - set(still_off))
+        for name in again:
+            self._observer.retry(name)
+        return bool(again)

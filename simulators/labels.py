@@ -6,17 +6,21 @@ what was found.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
+from kraj import sun
 from kraj.alerts import Scope
 from rules.estate import GROUPS, scope_of
+from rules.peers import PEERS_LEAST
+from rules.proofs import WARM
 from rules.rule import Per, Rule
 from simulators.asset import Asset, Region
-from simulators.company import ALONE, Company
+from simulators.company import ALONE, BASELINE_DAYS, Company
 from simulators.matching import Label
 from simulators.physics.frame import DAY_MS, GRID_MS, Fault, Ints, Mask
-from simulators.physics.roofs import beside_open
+from simulators.physics.roofs import beside_open, has_sensor
 from simulators.physics.supply import OUTAGES
 from simulators.physics.weather import Weather
 from simulators.visibility import Light, Seen, clear_days, visible
@@ -25,7 +29,10 @@ MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 NOON_MS = 11 * HOUR_MS
 """Solar noon in Czechia, in UTC: nights go from one to the next."""
 SETTLING_MS = 10 * MINUTE_MS
-"""The guard ``settled``: ten minutes after any switching, in which no lamp is judged; latency begins behind it."""
+"""The guards ``settled`` and ``settled_or_dark``: ten minutes after a lamp was lit, in which it is not judged; latency
+begins behind them."""
+ISOLATION_MORNINGS = 3
+"""On which a resistance that is above its limit must have fallen by half (solar.md)."""
 REPORTS = 3
 """So many reports may pass from a beginning to the verdict besides the rule's own time: the one before, one that
 completes ``for``, and one on its way."""
@@ -56,6 +63,9 @@ SHOWS: Mapping[str, Light] = {
     "no_start": Light.BRIGHT_NEXT_DAY,
     # On a dull day, or where the grid is a little better than it was drawn, it costs nothing and nobody could tell.
     "voltage_derating": Light.COSTLY,
+    # What a stop has switched off to save energy nobody misses, and content is stale only after two intervals.
+    **dict.fromkeys(("wifi_down", "display_stale"), Light.MISSED),
+    "isolation": Light.LOW,
     "snow": Light.COVERED,
     # What a roof lacks of what it might give, only sound roofs beside it can tell.
     **dict.fromkeys(("partial_loss", "peer_underperformance"), Light.COMPARED),
@@ -81,6 +91,9 @@ EQUIVALENTS: Mapping[str, frozenset[str]] = {
 }
 """Rules whose alert tells of a cause as well as its own rule's would."""
 
+BY_COMPARING = frozenset({"partial_loss", "peer_underperformance"})
+"""Of a string without another on its plane no current tells; what the roof lacks does."""
+
 LINGERS_MS: Mapping[str, int] = {
     # The load is judged as the mean of a day.
     "autonomy_low": 2 * DAY_MS,
@@ -99,7 +112,7 @@ LINGERS_MS: Mapping[str, int] = {
 @dataclass(frozen=True, slots=True)
 class Need:
     """What must have been seen: ``for_ms`` without interruption, or (``nights``, ``days``, ``clear_days``) so many
-    whole ones.
+    whole ones, these by so many other ``sensors``, too.
 
     ``for_ms`` holds for assets that report every five minutes; those with an interval of their own need more. Where it
     shows by something being switched on, ``settling_ms`` pass before anybody may look.
@@ -110,6 +123,7 @@ class Need:
     nights: int = 0
     days: int = 0
     clear_days: int = 0
+    sensors: int = 0
 
     def of(self, asset: Asset) -> "Need":
         """What is needed of this asset."""
@@ -127,8 +141,8 @@ class Need:
 NEEDS: Mapping[str, Need] = {
     # The deficit must come back on five clear days (solar.md).
     "shading": Need(clear_days=5),
-    # Off the fleet on three clear days.
-    "irradiance_sensor": Need(clear_days=3),
+    # Off the fleet on three clear days: five other sensors must have seen a clear sky as well.
+    "irradiance_sensor": Need(clear_days=3, sensors=PEERS_LEAST),
     # The cause's window, and half an hour of the symptom before.
     "snow": Need(for_ms=3 * HOUR_MS),
     # A quarter of an hour after the last word, the will before it.
@@ -151,16 +165,16 @@ def _need(rule: Rule) -> Need:
         return Need(nights=rule.of[0])
     if rule.per is Per.DAY:
         return Need(days=rule.of[0])
-    settling_ms = SETTLING_MS if "settled" in rule.guards else 0
+    settling_ms = SETTLING_MS if WARM.intersection(rule.guards) else 0
     return Need(for_ms=int(1000 * rule.for_s) + settling_ms + REPORTS * GRID_MS, settling_ms=settling_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What faults were seen to cost, by fault: the moments at which it was worth speaking of, and the share of the
-    energy of each day (its number since 1970); and whom roofs are compared with."""
+    """What faults were seen to do, by fault: the moments at which they had an effect (``World.shown_ms``), and the
+    share of the energy of each day (its number since 1970) that they cost; and whom roofs are compared with."""
 
-    costly_ms: Mapping[Fault, Ints] = field(default_factory=dict["Fault", "Ints"])
+    shown_ms: Mapping[Fault, Ints] = field(default_factory=dict["Fault", "Ints"])
     lost: Mapping[Fault, Mapping[int, float]] = field(default_factory=dict["Fault", "Mapping[int, float]"])
     company: Company = ALONE
 
@@ -214,6 +228,7 @@ class Labels:
             shows_ms=shows_ms,
             excluded=excluded,
             lingers_ms=LINGERS_MS.get(fault.cause, 0),
+            also=frozenset() if fault.cause != "string_open" or self._beside_open(fault) else BY_COMPARING,
         )
 
     def _scopes(self, fault: Fault) -> list[Scope]:
@@ -238,21 +253,50 @@ class Labels:
         if light is Light.COMPARED:
             return self._compared(fault)
         if fault.cause == "string_open" and not self._beside_open(fault):
-            return fault.start_ms, "no other string on its plane"
+            return self._compared(fault)
         ends_ms = min(fault.end_ms, self._end_ms)
         ts_ms = np.arange(-(-fault.start_ms // GRID_MS) * GRID_MS, ends_ms, GRID_MS, dtype=np.int64)
         if not len(ts_ms):
             return fault.start_ms, "after the end of the run"
-        seen = Seen(self._weather, ts_ms, self._witness.costly_ms.get(fault, np.zeros(0, np.int64)))
+        seen = Seen(self._weather, ts_ms, self._witness.shown_ms.get(fault, np.zeros(0, np.int64)))
         since: list[int] = []
         for target in fault.targets:
             asset = self._assets[target]
             shown = visible(seen, asset, light) & self._fed(fault, target, ts_ms)
             moment = self._since(seen, asset, shown, ends_ms, need)
             if moment is not None:
-                begins_ms = fault.start_ms if moment == ts_ms[0] else moment + need.settling_ms
+                lit_ms = self._lit_just_now(fault, target, light, need) if moment == ts_ms[0] else moment
+                begins_ms = fault.start_ms if lit_ms is None else max(fault.start_ms, lit_ms + need.settling_ms)
                 since.append(begins_ms + VERDICT_REPORTS * slower_ms(asset))
+        if fault.cause == "isolation" and not since:
+            since = self._low_mornings(fault, ends_ms)
         return (min(since), None) if since else (fault.start_ms, need.lacking(light))
+
+    def _lit_just_now(self, fault: Fault, target: str, light: Light, need: Need) -> int | None:
+        """When a lamp was lit that failed before it had settled; None where it had, or need not."""
+        if not need.settling_ms:
+            return None
+        steps = np.arange(-(need.settling_ms // GRID_MS) - 1, 0, dtype=np.int64)
+        ts_ms = -(-fault.start_ms // GRID_MS) * GRID_MS + steps * GRID_MS
+        seen = Seen(self._weather, ts_ms, np.zeros(0, np.int64))
+        dark = ts_ms[~(visible(seen, self._assets[target], light) & self._fed(fault, target, ts_ms))]
+        return int(dark[-1]) + GRID_MS if len(dark) else None
+
+    def _low_mornings(self, fault: Fault, ends_ms: int) -> list[int]:
+        """The first of three mornings on which a resistance that has fallen is measured, known by a past of its own.
+
+        It is measured when the inverter wakes up, and judged when the day is over.
+        """
+        asset = self._assets[fault.targets[0]]
+        if fault.start_ms // DAY_MS - self._witness.company.begin_ms // DAY_MS < BASELINE_DAYS:
+            return []
+        found: list[int] = []
+        for day in range(fault.start_ms // DAY_MS, ends_ms // DAY_MS):
+            ts_ms = np.arange(day * DAY_MS, day * DAY_MS + NOON_MS, GRID_MS, dtype=np.int64)
+            up = sun.elevation_deg(ts_ms, asset.latitude, asset.longitude) > 0
+            if up.any() and fault.start_ms <= ts_ms[np.argmax(up)]:
+                found.append(day * DAY_MS)
+        return found[:1] if len(found) >= ISOLATION_MORNINGS else []
 
     def _beside_open(self, fault: Fault) -> bool:
         return any(beside_open(self._assets[key], self._seed, fault.size) for key in fault.targets)
@@ -272,10 +316,22 @@ class Labels:
                 out &= (ts_ms < outage.start_ms) | (ts_ms >= outage.end_ms)
         return out
 
+    def _clear(self, seen: Seen, asset: Asset) -> Mask:
+        return clear_days(seen, asset) & self._witness.company.has_peers(asset, seen.ts_ms // DAY_MS)
+
+    def _sensors(self, seen: Seen, asset: Asset, needed: int) -> Ints:
+        """How many other sensors have a clear day; not counted where none is needed."""
+        fleet = [a for a in self._sensing if a.key != asset.key] if needed else []
+        return np.sum([self._clear(seen, other) for other in fleet], axis=0, dtype=np.int64) + np.zeros_like(seen.ts_ms)
+
+    @cached_property
+    def _sensing(self) -> list[Asset]:
+        return [a for a in self._assets.values() if a.kind == "solar" and has_sensor(a, self._seed)]
+
     def _since(self, seen: Seen, asset: Asset, shown: Mask, ends_ms: int, need: Need) -> int | None:
         if need.clear_days:
             # Whether a day was clear is known by the peers.
-            shown = shown & clear_days(seen, asset) & self._witness.company.has_peers(asset, seen.ts_ms // DAY_MS)
+            shown = shown & self._clear(seen, asset) & (self._sensors(seen, asset, need.sensors) >= need.sensors)
             return _whole(seen.ts_ms, shown, ends_ms, need.clear_days, 0)
         if need.nights or need.days:
             return _whole(seen.ts_ms, shown, ends_ms, need.nights or need.days, NOON_MS if need.nights else 0)

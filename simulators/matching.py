@@ -13,7 +13,7 @@ class Label:
 
     ``scopes`` are those on which an alert counts, ``asset_ids`` the assets that suffer. ``shows_ms`` is when its effect
     could first be seen; ``excluded`` says why it could not be seen at all. ``lingers_ms`` is how long the effect
-    outlasts the fault.
+    outlasts the fault; ``also`` names rules that tell of this one besides those of its cause.
     """
 
     cause: str
@@ -24,6 +24,7 @@ class Label:
     shows_ms: int
     excluded: str | None = None
     lingers_ms: int = 0
+    also: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,7 +181,7 @@ class _Cells:
         self._by_scope: dict[Scope, list[int]] = defaultdict(list)
         self._by_asset: dict[int, list[int]] = defaultdict(list)
         for n, label in enumerate(labels):
-            others = equivalents.get(label.cause, frozenset[str]())
+            others = equivalents.get(label.cause, frozenset[str]()) | label.also
             silence = SILENCE_OF.get(label.cause)
             for scope in label.scopes:
                 self._by_scope[scope].append(n)

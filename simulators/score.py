@@ -26,7 +26,7 @@ from simulators.physics.frame import DAY_MS, Fault, Ints
 from simulators.radio import RADIOS, Radio
 from simulators.region import Region, region
 from simulators.stream import BATCH_S, Stream
-from simulators.visibility import Light
+from simulators.visibility import WITNESSED, Light
 from simulators.world import World, today
 
 HOUR_MS = 3_600_000
@@ -88,7 +88,7 @@ def run(task: Task, say: Say) -> Run:
     tests = disturbances(task.seed, made, task.start_ms, task.warm_up + task.days)
     lived = _watch(task, world, rules, faults, tests, say)
     company = Company.of(estate(made), made.assets, faults, task.start_ms)
-    witness = Witness(lived.costly, lived.lost, company)
+    witness = Witness(lived.shown, lived.lost, company)
     making = Labels(made, world.weather, needs(rules, (c.name for c in causes.load())), end_ms, witness, faults)
     labels = [making.of(fault) for fault in faults]
     hidden = {rule.name for rule in rules if rule.hidden}
@@ -109,12 +109,12 @@ def run(task: Task, say: Say) -> Run:
 
 @dataclass
 class _Lived:
-    """What a run has seen: every alert, how many readings, when faults that cost only sometimes cost something, and
-    which share of each day's energy those cost that only comparing can tell of."""
+    """What a run has seen: every alert, how many readings, when faults that show only sometimes did, and which share
+    of each day's energy those cost that only comparing can tell of."""
 
     diary: Diary = field(default_factory=Diary)
     readings: int = 0
-    costly: dict[Fault, Ints] = field(default_factory=dict["Fault", "Ints"])
+    shown: dict[Fault, Ints] = field(default_factory=dict["Fault", "Ints"])
     lost: dict[Fault, dict[int, float]] = field(default_factory=dict["Fault", "dict[int, float]"])
 
 
@@ -125,8 +125,8 @@ def _watch(  # noqa: PLR0917 - what is simulated, then what is told
     watch = Watch(estate(world.region), rules)
     lived = _Lived()
     stream = Stream(world, task.start_ms, (*faults, *tests), task.radio)
-    sometimes = [fault for fault in faults if SHOWS.get(fault.cause) is Light.COSTLY]
-    compared = [fault for fault in faults if SHOWS.get(fault.cause) is Light.COMPARED]
+    sometimes = [fault for fault in faults if SHOWS.get(fault.cause) in WITNESSED]
+    compared = [fault for fault in faults if SHOWS.get(fault.cause) is Light.COMPARED or fault.cause == "string_open"]
     said = time.perf_counter()
     for day in range(task.warm_up + task.days):
         start_ms = task.start_ms + day * DAY_MS
@@ -135,8 +135,8 @@ def _watch(  # noqa: PLR0917 - what is simulated, then what is told
             lived.diary.write(watch.step(delivery.readings, delivery.statuses, delivery.now_ms), delivery.now_ms)
             watch.commit()
         for fault in today(sometimes, start_ms):
-            known = lived.costly.get(fault, np.zeros(0, np.int64))
-            lived.costly[fault] = np.append(known, world.costly_ms(fault, start_ms))
+            known = lived.shown.get(fault, np.zeros(0, np.int64))
+            lived.shown[fault] = np.append(known, world.shown_ms(fault, start_ms))
         for fault in today(compared, start_ms):
             lived.lost.setdefault(fault, {})[start_ms // DAY_MS] = world.lost_share(fault, start_ms)
         if time.perf_counter() - said > SAY_S:

@@ -45,6 +45,10 @@ class Light(Enum):
     BRIGHT_NEXT_DAY = "in good light of a new day"
     COSTLY = "costing power"
     """While it was measured to cost at least a tenth of a roof's power."""
+    MISSED = "missed by anybody"
+    """While a stop's charge lets the service run that is broken, and what it shows is wrong."""
+    LOW = "below its limit by day"
+    """While a resistance was measured that nobody may work with."""
     COVERED = "covered in daylight"
     """While the snow on a roof lets no light through and there is enough above it: under the darkest clouds of a winter
     a bare roof gives as little."""
@@ -52,13 +56,18 @@ class Light(Enum):
     """On days when it costs as much as its rule promises to tell, with sound roofs to compare with; see ``company``."""
 
 
+WITNESSED = frozenset({Light.COSTLY, Light.MISSED, Light.LOW})
+"""Those that the models themselves must have shown."""
+
+
 @dataclass(frozen=True)
 class Seen:
-    """Moments at which to look, on the grid of five minutes, shape ``(t,)``, and those of them that cost power."""
+    """Moments at which to look, on the grid of five minutes, shape ``(t,)``, and those of them at which the model was
+    seen to suffer (``World.shown_ms``)."""
 
     weather: Weather
     ts_ms: Ints
-    costly_ms: Ints
+    shown_ms: Ints
 
     @cached_property
     def wall_minute(self) -> Ints:
@@ -116,5 +125,5 @@ _SHOWING: Mapping[Light, Callable[[Seen, Asset], Mask]] = {
     Light.BRIGHT: _bright,
     Light.BRIGHT_NEXT_DAY: lambda seen, asset: _bright(seen, asset) & (seen.ts_ms // DAY_MS > seen.ts_ms[0] // DAY_MS),
     Light.COVERED: _covered,
-    Light.COSTLY: lambda seen, asset: np.isin(seen.ts_ms, seen.costly_ms),
+    **dict.fromkeys(WITNESSED, lambda seen, asset: np.isin(seen.ts_ms, seen.shown_ms)),
 }

@@ -63,8 +63,18 @@ class World:
         roofs = self.models["solar"].assets if "solar" in self.models else ()
         return snow_faults(self.weather, roofs, start_ms, days) if roofs else ()
 
-    def costly_ms(self, fault: Fault, start_ms: int) -> Ints:
-        """The moments of the prepared day at which a fault costs one of its roofs a tenth of its power or more."""
+    def shown_ms(self, fault: Fault, start_ms: int) -> Ints:
+        """The moments of the prepared day at which a fault has an effect on one of its assets, for those that have one
+        only sometimes: a service is missed, a resistance below its limit, or a roof lacks a tenth of its power."""
+        for model in self.models.values():
+            if isinstance(model, StopModel | SolarModel) and fault.cause in model.shows:
+                ts_ms, rows = _acting(model, fault, start_ms)
+                every, moments = np.repeat(rows, len(ts_ms)), np.tile(ts_ms, len(rows))
+                shown = model.shows[fault.cause](every, moments).reshape(len(rows), len(ts_ms))
+                return ts_ms[shown.any(axis=0)]
+        return self._costly_ms(fault, start_ms)
+
+    def _costly_ms(self, fault: Fault, start_ms: int) -> Ints:
         model = self.models.get("solar")
         if not isinstance(model, SolarModel):
             return np.zeros(0, np.int64)
@@ -89,12 +99,17 @@ class World:
         return self.models[kind].at(rows, ts_ms)
 
 
+def _acting(model: Model, fault: Fault, start_ms: int) -> tuple[Ints, Rows]:
+    """The moments of the day on the grid at which a fault acts, and the rows of its assets."""
+    acts = (max(fault.start_ms, start_ms), min(fault.end_ms, start_ms + DAY_MS))
+    ts_ms = np.arange(-(-acts[0] // GRID_MS) * GRID_MS, acts[1], GRID_MS, dtype=np.int64)
+    return ts_ms, np.flatnonzero([asset.key in set(fault.targets) for asset in model.assets])
+
+
 def _with_and_without(model: SolarModel, fault: Fault, start_ms: int) -> tuple[Ints, Rows, Floats, Floats]:
     """The moments of the prepared day at which a fault acts, its roofs, and their power without and with their faults,
     shape ``(roofs, moments)`` each."""
-    acts = (max(fault.start_ms, start_ms), min(fault.end_ms, start_ms + DAY_MS))
-    ts_ms = np.arange(-(-acts[0] // GRID_MS) * GRID_MS, acts[1], GRID_MS, dtype=np.int64)
-    rows = np.flatnonzero([asset.key in set(fault.targets) for asset in model.assets])
+    ts_ms, rows = _acting(model, fault, start_ms)
     shape = (len(rows), len(ts_ms))
     if not len(ts_ms):
         return ts_ms, rows, np.zeros(shape), np.zeros(shape)

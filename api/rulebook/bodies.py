@@ -84,7 +84,7 @@ class TrialBody(Body):
 class AdoptBody(Body):
     """The proposal is switched on."""
 
-    confirm: bool = Field(False, description="Also if it would tell of too much.")
+    confirm: bool = Field(False, description="Also where the verdict has `doubts`.")
 
 
 class Window(BaseModel):
@@ -146,6 +146,21 @@ class CustomRulePage(Paged):
     items: list[CustomRule]
 
 
+class RuleFailure(BaseModel):
+    """A rule, or what rules stand on, that raised an error and is off."""
+
+    rule: str
+    municipality: str | None = Field(description="Whose own rule it is; null of the catalogue's.")
+    at: Instant
+    error: str
+
+
+class RuleFailures(BaseModel):
+    """What is off, by name."""
+
+    items: list[RuleFailure]
+
+
 class MistakeText(BaseModel):
     """What is wrong in a rule's text, and where; lines and columns count from 1."""
 
@@ -183,7 +198,12 @@ class Verdict(BaseModel):
     raised: int = Field(description="How often it would have told.")
     assets_raised: int = Field(description="On how many assets.")
     per_asset_week: Number
-    too_many: bool = Field(description="More than a tenth of the assets a week: switching it on asks for `confirm`.")
+    heard_days: Number | None = Field(None, description="Since the first reading of these kinds.")
+    needed_days: Number | None = Field(None, description="So long it must be tried to have told of anything.")
+    too_many: bool = Field(description="More than a tenth of the assets a week, or of all that it is about.")
+    doubts: list[str] = Field(
+        description="Why switching it on asks for `confirm`: `too_many`, `too_many_assets`, `no_readings`, `too_short`."
+    )
     most: list[Fired] = Field(description="The assets most told of, 20 at most.")
 
 

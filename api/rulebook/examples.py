@@ -45,6 +45,13 @@ CUSTOM_RULE: dict[str, Any] = {
     "at": "2026-11-21T06:15:00.000Z",
 }
 CUSTOM_RULES: dict[str, Any] = {"items": [CUSTOM_RULE], "next_cursor": None}
+FAILURE: dict[str, Any] = {
+    "rule": "cabinet_hot",
+    "municipality": "olsinka-nad-mlynkou",
+    "at": "2026-11-21T06:15:00.000Z",
+    "error": "ZeroDivisionError: division by zero",
+}
+FAILURES: dict[str, Any] = {"items": [FAILURE]}
 CHECKED: dict[str, Any] = {
     "rule": None,
     "mistake": {
@@ -65,11 +72,14 @@ TRIAL: dict[str, Any] = {
     "verdict": {
         "assets": 12,
         "days": 30,
+        "heard_days": 30,
+        "needed_days": 0,
         "readings": 103680,
         "raised": 2,
         "assets_raised": 1,
         "per_asset_week": 0.0389,
         "too_many": False,
+        "doubts": [],
         "most": [
             {
                 "asset_id": 17,

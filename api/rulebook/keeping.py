@@ -1,7 +1,7 @@
 """What people do to rules, by API or page: checked, tried, written in one transaction (which audits it, see 0014)."""
 
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -12,9 +12,9 @@ from api.problems import Problem
 from api.rulebook.asking import town
 from api.rulebook.bodies import DAYS_MAX, WINDOW_MAX, OffBody, TrialBody, WindowBody
 from api.rulebook.trials import Trials
-from api.rulebook.trying import Job
+from api.rulebook.trying import Job, parsed
+from api.rulebook.wording import doubts
 from api.service import Service
-from kraj.errors import KrajError
 from kraj.store import rulebook, trials
 from kraj.store.connection import Connection
 from rules import catalogue, correlation
@@ -125,11 +125,10 @@ async def drop(service: Service, table: str, number: int, municipality: str) -> 
             raise Problem("number", 404, name=number)
 
 
-async def custom_off(service: Service, number: int, municipality: str) -> None:
+async def custom_off(connection: Connection, number: int, municipality: str, at: datetime) -> None:
     """Switch an own rule off; on again it goes by a trial."""
-    async with service.database.connection(write=True) as connection:
-        await town(connection, municipality)
-        await rulebook.switch_off(connection, number, who=who(), at=service.clock())
+    await town(connection, municipality)
+    await rulebook.switch_off(connection, number, who=who(), at=at)
 
 
 async def propose(connection: Connection, running: Trials, body: TrialBody, at: datetime) -> tuple[int, Job]:
@@ -183,23 +182,23 @@ def _job(running: Trials, municipality_id: int, proposal: dict[str, Any], at: da
     )
 
 
-async def adopt(service: Service, number: int, *, confirm: bool) -> tuple[str, int]:
+async def adopt(connection: Connection, number: int, at: datetime, *, confirm: bool) -> tuple[str, int]:
     """Switch a tried proposal on: the table and number of what was written."""
-    at = service.clock()
-    async with service.database.connection(write=True) as connection:
-        trial = await trials.trial(connection, number)
-        if trial is None:
-            raise Problem("trial", 404, name=number)
-        await town(connection, trial.municipality)
-        if trial.verdict is None:
-            raise Problem("trial_open", 409, state=trial.state)
-        if at - trial.asked_at > TRIED_WITHIN:
-            raise Problem("trial_old", 409, days=TRIED_WITHIN.days)
-        if trial.verdict["too_many"] and not confirm:
-            raise Problem("too_many", 409, raised=trial.verdict["raised"], assets=trial.verdict["assets_raised"])
-        if not await trials.adopted(connection, number, at):
-            raise Problem("trial_adopted", 409)
-        return await _switch_on(connection, trial, at)
+    trial = await trials.trial(connection, number)
+    if trial is None:
+        raise Problem("trial", 404, name=number)
+    await town(connection, trial.municipality)
+    if trial.verdict is None:
+        raise Problem("trial_open", 409, state=trial.state)
+    if at - trial.asked_at > TRIED_WITHIN:
+        raise Problem("trial_old", 409, days=TRIED_WITHIN.days)
+    doubt = None if confirm else next(iter(doubts(trial.verdict)), None)
+    if doubt is not None:
+        numbers = {name: trial.verdict.get(name) for name in ("raised", "needed_days", "heard_days")}
+        raise Problem(doubt, 409, assets=trial.verdict["assets_raised"], all=trial.verdict["assets"], **numbers)
+    if not await trials.adopted(connection, number, at):
+        raise Problem("trial_adopted", 409)
+    return await _switch_on(connection, trial, at)
 
 
 async def _switch_on(connection: Connection, trial: trials.TrialRow, at: datetime) -> tuple[str, int]:
@@ -257,17 +256,9 @@ async def own_rules(connection: Connection, municipality: str | None = None) -> 
     found: dict[str, tuple[Rule, str]] = {}
     for row in await rulebook.custom_rules(connection, municipality=municipality, after=0, limit=rulebook.LISTED_MAX):
         if row.enabled:
-            for rule in _parsed(row.text):
+            for rule in parsed(row.text):
                 found.setdefault(rule.name, (rule, row.municipality))
     return found
-
-
-@lru_cache(maxsize=1000)
-def _parsed(text: str) -> tuple[Rule, ...]:
-    try:
-        return catalogue.parse(text, "own")
-    except KrajError:  # ingest leaves it out as well
-        return ()
 
 
 async def _known(connection: Connection, municipality: str, name: str) -> Rule:

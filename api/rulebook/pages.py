@@ -18,7 +18,7 @@ from api.site import Site
 from kraj.store import rulebook
 from kraj.store.queries import folded
 
-SAID = frozenset({"window", "dropped", "off", "on"})
+SAID = frozenset({"window", "dropped", "off", "on", "retried"})
 WINDOW_LASTS = timedelta(hours=8)
 """What the form proposes."""
 
@@ -76,6 +76,7 @@ async def _overview(site: Site, request: Request) -> Response:
         windows = await rulebook.windows(connection, municipality=chosen, ended_before=at, after=0, limit=most)
         overrides = await rulebook.overrides(connection, municipality=chosen, after=0, limit=most)
         own = await rulebook.custom_rules(connection, municipality=chosen, after=0, limit=most)
+        failures = await rulebook.failures(connection)
     rules = keeping.known_rules()
     said = request.query_params.get("said", "")
     return site.page(
@@ -87,6 +88,7 @@ async def _overview(site: Site, request: Request) -> Response:
         windows=sorted(windows, key=lambda row: row.valid_from),
         overrides=overrides,
         own=own,
+        failures=[row for row in failures if chosen in {None, row.municipality} or row.municipality is None],
         titles={name: title(rule, language) for name, rule in rules.items()},
         rules=sorted(rules.values(), key=lambda rule: (rule.kinds, -rule.severity.rank, rule.name)),
         said=said if said in SAID else None,

@@ -11,11 +11,11 @@ from api.parameters import Text
 from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer
-from api.rulebook import bodies, examples, keeping
+from api.rulebook import bodies, examples, failing, keeping
 from api.rulebook.asking import match, tag, tagged
 from api.rulebook.trials import Trials
 from api.rulebook.trying import Job
-from api.rulebook.wording import sentence
+from api.rulebook.wording import doubts, sentence
 from api.service import Service
 from api.texts import Catalogue
 from kraj.store import rulebook, trials
@@ -43,6 +43,7 @@ def routes(service: Service, running: Trials) -> APIRouter:
     _add_overrides(router, service)
     _add_own(router, service)
     _add_trials(router, service, running)
+    failing.add_routes(router, service)
     return router
 
 
@@ -203,26 +204,33 @@ def _add_own(router: APIRouter, service: Service) -> None:
         custom_rule_id: Number, response: Response
     ) -> bodies.CustomRule:
         """One own rule, with its ETag."""
-        found = await _custom(service, custom_rule_id)
+        async with service.database.connection() as connection:
+            found = await _custom(connection, custom_rule_id)
         tagged(response, found)
         return found
 
     @router.post(
         f"{one}/off",
-        responses=responses(400, 403, 404, 413, 415) | parameters.example(examples.CUSTOM_RULE),
-        openapi_extra=acting.documented(bodies.EmptyBody),
+        responses=responses(400, 403, 404, 413, 415, 422) | parameters.example(examples.CUSTOM_RULE),
+        openapi_extra=exchange.documented(bodies.EmptyBody, once_only=True),
+        response_model=bodies.CustomRule,
     )
-    async def off(custom_rule_id: Number, request: Request) -> bodies.CustomRule:  # pyright: ignore[reportUnusedFunction]
+    async def off(custom_rule_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Switch an own rule off. On again it goes by a trial."""
-        await acting.json_body(request, bodies.EmptyBody)
-        found = await _custom(service, custom_rule_id)
-        await keeping.custom_off(service, custom_rule_id, found.municipality)
-        return await _custom(service, custom_rule_id)
+        _, raw = await exchange.body_of(request, bodies.EmptyBody)
+
+        async def doing(connection: Connection) -> Answer:
+            found = await _custom(connection, custom_rule_id)
+            await keeping.custom_off(connection, custom_rule_id, found.municipality, service.clock())
+            return Answer(exchange.plain(await _custom(connection, custom_rule_id)))
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.delete(one, status_code=204, responses=responses(403, 404, 412, 428))
     async def drop(custom_rule_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Take an own rule away; its alerts stay in history."""
-        found = await _custom(service, custom_rule_id)
+        async with service.database.connection() as connection:
+            found = await _custom(connection, custom_rule_id)
         match(request, found)
         await keeping.drop(service, "custom_rule", custom_rule_id, found.municipality)
         return Response(status_code=204)
@@ -241,9 +249,8 @@ def _add_own(router: APIRouter, service: Service) -> None:
         )
 
 
-async def _custom(service: Service, number: int) -> bodies.CustomRule:
-    async with service.database.connection() as connection:
-        row = await rulebook.custom_rule(connection, number)
+async def _custom(connection: Connection, number: int) -> bodies.CustomRule:
+    row = await rulebook.custom_rule(connection, number)
     if row is None:
         raise Problem("number", 404, name=number)
     return bodies.CustomRule.model_validate(row, from_attributes=True)
@@ -281,14 +288,19 @@ def _add_trials(router: APIRouter, service: Service, running: Trials) -> None:
 
     @router.post(
         "/trials/{trial_id}/adopt",
-        responses=responses(400, 403, 404, 409, 413, 415) | parameters.example(examples.TRIAL),
-        openapi_extra=acting.documented(bodies.AdoptBody),
+        responses=responses(400, 403, 404, 409, 413, 415, 422) | parameters.example(examples.TRIAL),
+        openapi_extra=exchange.documented(bodies.AdoptBody, once_only=True),
+        response_model=bodies.Trial,
     )
-    async def adopt(trial_id: Number, request: Request) -> bodies.Trial:  # pyright: ignore[reportUnusedFunction]
-        """Switch on what was tried; what would tell of too much asks for `confirm`."""
-        body = await acting.json_body(request, bodies.AdoptBody)
-        await keeping.adopt(service, trial_id, confirm=body.confirm)
-        return await shown(service, trial_id, choose(request))
+    async def adopt(trial_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Switch on what was tried; what would tell of too much, or was tried on too little, asks for `confirm`."""
+        body, raw = await exchange.body_of(request, bodies.AdoptBody)
+
+        async def doing(connection: Connection) -> Answer:
+            await keeping.adopt(connection, trial_id, service.clock(), confirm=body.confirm)
+            return Answer(exchange.plain(_trial(await _tried(connection, trial_id), service.texts[choose(request)])))
+
+        return await exchange.posting(service, request, raw, doing)
 
 
 async def shown(service: Service, number: int, language: str) -> bodies.Trial:
@@ -313,7 +325,7 @@ def _trial(row: trials.TrialRow, say: Catalogue) -> bodies.Trial:
             "proposal": row.proposal,
             "state": "failed" if row.lost else row.state,
             "progress": row.progress,
-            "verdict": row.verdict,
+            "verdict": row.verdict and row.verdict | {"doubts": doubts(row.verdict)},
             "sentence": row.verdict and sentence(row.verdict, say),
             "error": say("rulebook.lost") if row.lost else row.error,
             "who": row.who,

@@ -10,7 +10,7 @@ from api.alert_pages import counted
 from api.alert_schemas import title
 from api.language import choose
 from api.problems import Problem, ProblemDetails
-from api.rulebook import examples, forms, keeping
+from api.rulebook import examples, failing, forms, keeping
 from api.rulebook.bodies import TEXT_MAX, OffBody, TrialBody
 from api.rulebook.routes import Number, shown
 from api.rulebook.trials import Trials
@@ -29,6 +29,7 @@ def routes(site: Site, running: Trials) -> APIRouter:
     _add_own(router, site, running)
     _add_changed(router, site, running)
     _add_trials(router, site)
+    failing.add_pages(router, site)
     return router
 
 
@@ -54,7 +55,9 @@ def _add_own(router: APIRouter, site: Site, running: Trials) -> None:
     @router.post("/own/{number}/off")
     async def off(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         await acting.bounded(request)
-        await keeping.custom_off(site.service, number, (await _row(site, number)).municipality)
+        town = (await _row(site, number)).municipality
+        async with site.service.database.connection(write=True) as connection:
+            await keeping.custom_off(connection, number, town, site.service.clock())
         return RedirectResponse("/rules?said=off", 303)
 
     @router.post("/own/{number}/drop")
@@ -201,7 +204,8 @@ def _add_trials(router: APIRouter, site: Site) -> None:
     async def adopt(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         given = await forms.read(request)
         try:
-            await keeping.adopt(site.service, number, confirm=given.get("confirm") == "yes")
+            async with site.service.database.connection(write=True) as connection:
+                await keeping.adopt(connection, number, site.service.clock(), confirm=given.get("confirm") == "yes")
         except Problem as problem:
             return await _trial(site, request, number, wrong=forms.told(site.service, request, problem))
         return RedirectResponse("/rules?said=on", 303)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -60,16 +61,21 @@ async def judge(
     tell: Callable[[datetime, datetime], object],
     *,
     municipality_id: int | None = None,
+    seen: bool = True,
     ends_at: float | None = None,
 ) -> None:
-    """Feed the trial with what is stored from ``since`` until ``until``, while ``time.monotonic()`` < ``ends_at``."""
+    """Feed the trial with what is stored from ``since`` until ``until``, while ``time.monotonic()`` < ``ends_at``.
+
+    ``seen``: of a municipality, what the principal of the connection sees; an owner of the database has none.
+    """
     at = since
     if municipality_id is not None:  # what was before the first reading is nobody's silence
-        at = await judged.first(connection, municipality_id, since, until) or until - STEP
+        at = await judged.first(connection, municipality_id, since, until, seen=seen) or until - STEP
     while at < until and (ends_at is None or time.monotonic() < ends_at):
         end = min(at + STEP, until)
         found = [
-            await judged.stretch(connection, kind, at, end, municipality_id=municipality_id) for kind in KINDS.values()
+            await judged.stretch(connection, kind, at, end, municipality_id=municipality_id, seen=seen)
+            for kind in KINDS.values()
         ]
         trial.step([readings for readings in found if readings is not None], end)
         tell(at, end)
@@ -122,7 +128,7 @@ async def _proposed(
     if job.text is not None:
         (rule,) = catalogue.parse(job.text, "rule")
         return rule, [], None
-    custom = [rule for own in found.custom_rules for rule in _parsed(own.text)]
+    custom = [rule for own in found.custom_rules for rule in parsed(own.text)]
     rule = next((known for known in (*catalogue.load(), *custom) if known.name == job.rule), None)
     if rule is None:
         raise ConfigurationError(f"there is no rule {job.rule!r}")
@@ -138,7 +144,9 @@ async def _proposed(
     return rule, [*others, proposed], among
 
 
-def _parsed(text: str) -> tuple[Rule, ...]:
+@lru_cache(maxsize=1000)
+def parsed(text: str) -> tuple[Rule, ...]:
+    """The rules of a text that a municipality keeps; none where it cannot be read, as ingest leaves it out as well."""
     try:
         return catalogue.parse(text, "own")
     except KrajError:

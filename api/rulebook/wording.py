@@ -6,6 +6,11 @@ from api import formats
 from api.texts import Catalogue
 
 
+def doubts(verdict: dict[str, Any]) -> list[str]:
+    """Why a proposal should not be switched on unless somebody insists, as names of texts and problems."""
+    return verdict.get("doubts", ["too_many"] if verdict["too_many"] else [])
+
+
 def sentence(verdict: dict[str, Any], say: Catalogue) -> str:
     """How often it would have told, on how many assets; or that there is nothing to judge."""
 

@@ -125,17 +125,11 @@ async def act(
 async def mute(
     connection: Connection, asset_id: int, rule: str, *, until: datetime, reason: str, who: str, at: datetime
 ) -> None:
-    """Silence one rule on one asset until a moment; the rules read it at once."""
+    """Silence one rule on one asset until a moment; the rules read it at once.
+
+    What was said of the two before ends here: a moment that is over by ``at`` lets the rule speak again.
+    """
     await connection.execute(
         "INSERT INTO rule_mute (asset_id, rule, valid_to, reason, who, at) VALUES (%s, %s, %s, %s, %s, %s)",
         [asset_id, rule, until, reason, who, at],
-    )
-
-
-async def note_failure(connection: Connection, rule: str, error: str) -> None:
-    """A rule that raised is off until somebody has looked; remembered so that the page can say so."""
-    await connection.execute(
-        "INSERT INTO rule_failure (rule, at, error) VALUES (%s, now(), %s)"
-        " ON CONFLICT (rule) DO UPDATE SET at = EXCLUDED.at, error = EXCLUDED.error",
-        [rule, error[:2000]],
     )

@@ -28,8 +28,9 @@ _WINDOWS = """
     SELECT scope_type, scope_name, municipality_id, NULL, valid_from, valid_to FROM maintenance_window
     WHERE valid_to > %(from)s
     UNION ALL
-    SELECT 'asset', m.asset_id::text, a.municipality_id, m.rule, m.at, m.valid_to
-    FROM rule_mute m JOIN asset a USING (asset_id) WHERE m.valid_to > %(from)s
+    SELECT 'asset', m.asset_id::text, a.municipality_id, m.rule, m.at, m.until
+    FROM (SELECT asset_id, rule, at, least(valid_to, lead(at) OVER (PARTITION BY asset_id, rule ORDER BY rule_mute_id))
+          AS until FROM rule_mute) AS m JOIN asset a USING (asset_id) WHERE m.until > greatest(m.at, %(from)s)
 """
 _OVERRIDES = """
     SELECT o.rule, o.municipality_id, o.enabled, o.thresholds,
@@ -38,6 +39,7 @@ _OVERRIDES = """
     FROM rule_override o
     ORDER BY o.group_id NULLS FIRST, o.rule_override_id
 """
+_FAILED = "SELECT rule FROM rule_failure"
 _CUSTOM = "SELECT custom_rule_id, municipality_id, text FROM custom_rule WHERE enabled ORDER BY 1"
 
 _REPAIRS = "SELECT a.key, a.rule, a.scope_type, a.scope_name, a.municipality_id, {ms}"
@@ -86,12 +88,14 @@ async def read(connection: Connection, since: datetime) -> Judged:
             CustomRule(custom_rule_id=number, municipality_id=owner, text=text)
             for number, owner, text in await _all(connection, _CUSTOM, None)
         ]
+        failed = frozenset(rule for (rule,) in await _all(connection, _FAILED, None))
     return Judged(
         version=row[0] if row else 0,
         assets=tuple(assets),
         windows=tuple(windows),
         overrides=tuple(overrides),
         custom_rules=tuple(custom),
+        failed=failed,
     )
 
 
@@ -186,28 +190,38 @@ async def save_curves(connection: Connection, asset_id: Ints, curve: Floats, at:
 
 
 async def stretch(
-    connection: Connection, kind: Kind, since: datetime, until: datetime, *, municipality_id: int | None = None
+    connection: Connection,
+    kind: Kind,
+    since: datetime,
+    until: datetime,
+    *,
+    municipality_id: int | None = None,
+    seen: bool = True,
 ) -> Readings | None:
     """All stored readings of a kind from a stretch of time, by their own time; None where there are none.
 
-    With a municipality they are its own as the principal of the connection may see them: ``kraj_api`` reads no tables.
+    With a municipality they are its own, and where they are to be ``seen``, as the principal of the connection may
+    see them: ``kraj_api`` reads no tables.
     """
     if municipality_id is None:
         statement, given = _select(kind, "ts >= %s AND ts < %s", "ts, asset_id, seq"), [since, until]
     else:
-        seen = "ts >= %s AND ts < %s AND municipality_id = %s"
-        statement = _select(kind, seen, "ts, asset_id, seq", kind.reading_view)
+        theirs = "ts >= %s AND ts < %s AND municipality_id = %s"
+        statement = _select(kind, theirs, "ts, asset_id, seq", kind.reading_view if seen else kind.reading_table)
         given = [since, until, municipality_id]
     cursor = await connection.execute(statement, given)
     rows: list[tuple[Any, ...]] = await cursor.fetchall()
     return _readings(kind, np.array(rows, np.float64)) if rows else None
 
 
-async def first(connection: Connection, municipality_id: int, since: datetime, until: datetime) -> datetime | None:
-    """When the first reading of a municipality within a stretch of time was taken, as the principal may see it."""
+async def first(
+    connection: Connection, municipality_id: int, since: datetime, until: datetime, *, seen: bool = True
+) -> datetime | None:
+    """When the first reading of a municipality within a stretch of time was taken; ``seen`` as of ``stretch``."""
     found: list[datetime] = []
     for kind in KINDS.values():
-        statement = f"SELECT min(ts) FROM {kind.reading_view} WHERE ts >= %s AND ts < %s AND municipality_id = %s"  # noqa: S608
+        table = kind.reading_view if seen else kind.reading_table
+        statement = f"SELECT min(ts) FROM {table} WHERE ts >= %s AND ts < %s AND municipality_id = %s"  # noqa: S608
         cursor = await connection.execute(statement.encode(), [since, until, municipality_id])
         row = await cursor.fetchone()
         found += [row[0]] if row and row[0] is not None else []

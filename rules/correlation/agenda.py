@@ -37,6 +37,10 @@ class Agenda:
         if due_ms > self._passed_ms:
             heapq.heappush(self._heap, (due_ms, what, name, next(self._number), subject))
 
+    def next_ms(self, since_ms: int, every_ms: int) -> int:
+        """The first of the moments that follow ``since_ms`` at this distance that was not due before ``clear``."""
+        return since_ms + every_ms * max(1, (self._passed_ms - since_ms) // every_ms + 1)
+
     def take(self, now_ms: int) -> tuple[int, Due, Any] | None:
         """The next that is due by now: its moment, what, and its subject."""
         if not self._heap or self._heap[0][0] > now_ms:

@@ -88,13 +88,17 @@ class Book:
 
     def _plan(self, cell: Cell, alert: Open) -> None:
         if alert.cleared_ms is not None:
-            self._agenda.put(alert.cleared_ms + HOLD_MS, Due.LET_GO, alert.key, cell)
+            self.hold(cell, self._agenda.next_ms(alert.cleared_ms, HOLD_MS))
             self._agenda.put(alert.cleared_ms + DAY_MS, Due.FORGET, alert.key, cell)
         else:
             if alert.calm_ms is not None:
                 self._agenda.put(alert.calm_ms, Due.CALM, alert.key, cell)
             if alert.tell_ms is not None:
                 self._agenda.put(alert.tell_ms, Due.TELL, alert.key, cell)
+
+    def hold(self, cell: Cell, until_ms: int) -> None:
+        """What hangs on an alert that is over is not let go before."""
+        self._agenda.put(until_ms, Due.LET_GO, self._alerts[cell].key, cell)
 
     def _put(self, cell: Cell, alert: Open) -> Open:
         before = self._alerts.get(cell)
@@ -136,6 +140,8 @@ class Book:
         )
         self._plan(cell, self._put(cell, alert))
         self._say(cell, alert, Step.OPENED, found.at_ms, found.evidence)
+        for child in self.children(cell):  # those that rest, held by the alert before
+            self.attach(child, cell, found.at_ms)
 
     def _raise_again(self, cell: Cell, before: Open, found: Found, parent: Cell | None, tell_ms: int | None) -> None:
         """It goes on where it was; what it hangs on may be another by now."""

@@ -128,6 +128,7 @@ class Correlator:
         """Everything derived, anew."""
         self._agenda.clear(self._passed_ms)
         situation = Situation.of(self._places, self._windows, self._rules, self._causes, self._intake.counting())
+        self._explaining = situation.explaining
         self._book.arrange(situation.explaining)
         self._judge.arrange(situation)
         self._intake.arrange(situation)
@@ -165,9 +166,14 @@ class Correlator:
             self._judge.put(cell)
 
     def _let_go(self, due_ms: int, cell: Cell) -> None:
-        """A cause was over a while ago: what is left of its children stands for itself, or hangs on another."""
+        """A cause was over a while ago: what is left of its children stands for itself, or hangs on another.
+
+        Lamps whose circuit rests cannot say that they are well before it is switched on, and are held until then.
+        """
         above = self._book.get(cell)
-        if above is None or above.cleared_ms is None or above.cleared_ms + HOLD_MS != due_ms:
+        if above is None or above.cleared_ms is None or (due_ms - above.cleared_ms) % HOLD_MS:
+            return
+        if due_ms > above.cleared_ms + HOLD_MS and not self._book.children(cell):
             return
         # What it has hidden may be another cause, which takes them in.
         self._judge.wake(cell[1])
@@ -175,10 +181,12 @@ class Correlator:
         for child in self._book.children(cell):
             alert = self._book[child]
             parent = self._judge.parent(child, alert.since_ms, alert.asset_id, due_ms)
-            if parent is None:
-                self._book.detach(child, due_ms)
-            else:
+            if parent is not None:
                 self._book.attach(child, parent, due_ms)
+            elif due_ms < above.cleared_ms + DAY_MS and self._explaining.rests(child, alert.asset_id):
+                self._book.hold(cell, due_ms + HOLD_MS)
+            else:
+                self._book.detach(child, due_ms)
 
     def _tell(self, due_ms: int, cell: Cell) -> None:
         """Nothing has explained it so far; what is suspected is waited for."""

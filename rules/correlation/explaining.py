@@ -102,6 +102,11 @@ class Explaining:
             return not any(self._power.gone(a, cause) for a in assets)
         return self._on_dead_phase(parent[0], assets)
 
+    def rests(self, cell: Cell, asset_id: int | None) -> bool:
+        """Whether all that suffer under an alert are switched off by habit, so that none can say whether it is over."""
+        assets = self._suffering(cell, asset_id)
+        return bool(assets) and all(self._power.rests(asset) for asset in assets)
+
     def _suffering(self, cell: Cell, asset_id: int | None) -> set[int]:
         if cell[0] in self._by_name:
             return set(self._losses.of(cell))

@@ -91,6 +91,13 @@ class Places:
         number = float(members.numbers["phase"][members.slot_by_asset[lamp]])
         return int(number) if number in {1.0, 2.0, 3.0} else None
 
+    def switched(self, asset_id: int) -> bool:
+        """Whether it is a lamp on a feeder that its cabinet switches off by day."""
+        if self.estate.kind_by_asset.get(asset_id) != "lamp":
+            return False
+        members = self.estate.members["lamp"]
+        return float(members.numbers["feeder_switched"][members.slot_by_asset[asset_id]]) == 1
+
     def device(self, asset_id: int) -> int | None:
         """The device that serves an asset now."""
         kind = self.estate.kind_by_asset.get(asset_id)

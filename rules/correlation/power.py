@@ -9,7 +9,7 @@ from kraj.readings import Ints
 from rules.correlation.causes import Cause
 from rules.correlation.losses import Losses
 from rules.correlation.places import Places
-from rules.correlation.records import Cell, Symptom
+from rules.correlation.records import CIRCUIT_RESTS, Cell, Symptom
 from rules.estate import Estate, Slots
 from rules.state import Array, State
 
@@ -54,6 +54,11 @@ class Power:
             for rule, symptom in told.items()
             if rule in network.proofs
         )
+
+    def rests(self, asset_id: int) -> bool:
+        """Whether an asset hangs on a switched circuit that is off by habit: it can prove nothing before dusk."""
+        cabinet = self._places.cabinet(asset_id) if self._places.switched(asset_id) else None
+        return cabinet is not None and CIRCUIT_RESTS in self._losses.on(cabinet)
 
     def unproven(self, cause: Cause, cell: Cell) -> bool:
         """Whether those who suffer are merely silent, and nobody else confirms that it is more."""

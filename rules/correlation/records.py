@@ -24,6 +24,8 @@ CALM_MS = 120 * MINUTE_MS
 RAISED_KEPT = 10
 ASSETS_NAMED = 200
 """Of a cause's evidence; the children tell the rest."""
+CIRCUIT_RESTS = "circuit_rests"
+"""Of a cabinet: its contactor is open as it ought to be, so that lamps behind it cannot say how they are."""
 SUPPLY_GONE = "supply_gone"
 """In a symptom's evidence: the device itself has said that it has no voltage, and is not merely silent."""
 

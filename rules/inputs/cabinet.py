@@ -84,8 +84,7 @@ def _since_switching_s(layer: Layer) -> Floats:
 
 
 def _settled(layer: Layer) -> Floats:
-    since = layer.column("since_switching_s")
-    return np.where(np.isnan(since), np.nan, since >= switching.SETTLE_S)
+    return switching.settled(layer.column("since_switching_s"))
 
 
 def _under_test(layer: Layer) -> Floats:
@@ -94,6 +93,10 @@ def _under_test(layer: Layer) -> Floats:
         return layer.state.array("under_test", fill=0.0)[layer.slots]
     switch = layer.column("local_switch")
     return ((switch != _AUTOMATIC) & ~np.isnan(switch)).astype(np.float64)
+
+
+def _lit_by_habit(layer: Layer) -> Floats:
+    return layer.state.array("lit_by_habit", fill=0.0)[layer.slots]
 
 
 def _phases(counts: Callable[[Floats], Mask]) -> Callable[[Layer], Floats]:
@@ -134,6 +137,7 @@ INPUTS = (
     ),
     _flag("Ustálený odběr", "Settled", "settled", _settled, "contactor_closed"),
     _flag("Ruční ovládání", "By hand", "under_test", _under_test),
+    _flag("V tuto hodinu obvykle svítí", "Usually lit at this hour", "lit_by_habit", _lit_by_habit, "power_w"),
     _of(Unit.COUNT, "Fáze bez napětí", "Dead phases", "phases_dead", _phases(lambda v: v < GONE_V), "l1_voltage_v"),
     _of(Unit.COUNT, "Fáze pod napětím", "Live phases", "phases_live", _phases(lambda v: v >= LIVE_V), "l1_voltage_v"),
     _of(

@@ -122,7 +122,9 @@ def has_any(layer: Layer, attribute: str) -> bool:
 
 def _silent_s(layer: Layer) -> Floats:
     heard = layer.of(heard_ms(layer.state))
-    return np.where(heard == NEVER, np.nan, (layer.attentive_ms - heard) / 1000)
+    silent = (layer.attentive_ms - heard) / 1000
+    np.copyto(silent, np.nan, where=heard == NEVER)
+    return silent
 
 
 def _expected_s(layer: Layer) -> Floats:

@@ -1,6 +1,7 @@
 """What rules may know of a lamp besides its readings: what it ought to take, whether it is warm, whether it is fed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -46,29 +47,27 @@ def track(layer: Layer) -> None:
         state.array("hot_ms", dtype=np.int64, fill=0)
         state.put("hot_ms", slots[hot], layer.ts_ms[hot])
     power = layer.column("power_w")
-    before = state.array("power_last_w")
-    out = np.flatnonzero((power < OUT_W) & (layer.column("level_commanded_pct") > 0))
-    out = out[before[slots[out]] >= OUT_W]
+    before = state.array("power_last_w")[slots]
+    out = np.flatnonzero((power < OUT_W) & (layer.column("level_commanded_pct") > 0) & (before >= OUT_W))
     if len(out):
         state.array("went_out_ms", dtype=np.int64, fill=0)
         state.put("went_out_ms", slots[out], layer.ts_ms[out])
-    state.put("power_last_w", slots, power)
+    state.put("power_last_w", slots, power, before)
 
 
 def _fell_unpowered(layer: Layer) -> Mask:
     """Where a pole leans that did not before its lamp was without power: without it nobody feels the blow, and a pole
     does not lean by itself from one day to the next."""
     tilt = layer.column("tilt_deg")
-    out = np.zeros(len(layer), np.bool_)
-    rows = np.flatnonzero(~np.isnan(tilt))
-    if len(rows):
-        state, slots, now = layer.state, layer.slots[rows], tilt[rows]
-        before = state.array("tilt_last_deg")[slots]
-        out[rows] = (now - before > TILT_DEG) & (layer.column("uptime_s")[rows] < layer.gap_s[rows])
-        moved = np.flatnonzero(~(np.abs(now - before) <= TILT_STEP_DEG))
-        if len(moved):
-            state.put("tilt_last_deg", slots[moved], now[moved])
-    return out
+    known = ~np.isnan(tilt)
+    if not known.any():
+        return known
+    state, slots = layer.state, layer.slots
+    moved_deg = tilt - state.array("tilt_last_deg")[slots]
+    moved = np.flatnonzero(known & ~(np.abs(moved_deg) <= TILT_STEP_DEG))
+    if len(moved):
+        state.put("tilt_last_deg", slots[moved], tilt[moved])
+    return (moved_deg > TILT_DEG) & (layer.column("uptime_s") < layer.gap_s)
 
 
 def refresh(layer: Layer) -> None:
@@ -109,8 +108,21 @@ def _since_switching_s(layer: Layer) -> Floats:
 
 
 def _settled(layer: Layer) -> Floats:
-    since = layer.column("since_switching_s")
-    return np.where(np.isnan(since), np.nan, since >= switching.SETTLE_S)
+    return switching.settled(layer.column("since_switching_s"))
+
+
+def _settled_or_dark(layer: Layer) -> Floats:
+    """Settled; or, after a step from one light to another, dark by what either of them would take."""
+    out = layer.column("settled").copy()
+    rows = np.flatnonzero(out == 0)
+    if len(rows):
+        part = layer.part(rows)
+        before = learning.expected(part, part.state.array("level_before_pct")[part.slots])
+        least = np.minimum(before, part.column("expected_power_w"))
+        dark = part.column("power_w") < np.maximum(OUT_W, OUT_SHARE * least)
+        since_s = switching.since_kindled_s(part.state, part.slots, part.ts_ms, part.column("uptime_s"))
+        out[rows] = dark & ~np.isnan(before) & (switching.settled(since_s) == 1)
+    return out
 
 
 def _under_test(layer: Layer) -> Floats:
@@ -131,7 +143,10 @@ def _is_hot(layer: Layer) -> Mask:
 def _restarting(layer: Layer) -> Floats:
     """It has started by itself within a day, and burned within an hour: it may well burn again soon (cycling)."""
     started = _since("unexpected_ms")(layer) < RESTARTED_S
-    return (started & (_since("went_out_ms")(layer) < RESTARTING_S)).astype(np.float64)
+    rows = np.flatnonzero(started)
+    out = np.zeros(len(layer))
+    out[rows] = _since("went_out_ms")(layer.part(rows)) < RESTARTING_S
+    return out
 
 
 def _since(moment: str) -> Callable[[Layer], Floats]:
@@ -139,7 +154,10 @@ def _since(moment: str) -> Callable[[Layer], Floats]:
 
     def compute(layer: Layer) -> Floats:
         noted = layer.state.array(moment, dtype=np.int64, fill=0)[layer.slots]
-        return np.where(noted == 0, np.nan, (layer.ts_ms - noted) / 1000)
+        out = np.full(len(layer), np.nan)
+        rows = np.flatnonzero(noted)  # few
+        out[rows] = (layer.ts_ms[rows] - noted[rows]) / 1000
+        return out
 
     return compute
 
@@ -170,6 +188,7 @@ INPUTS = (
         _LEVEL,
     ),
     _flag("Ustálené svícení", "Settled", "settled", _settled, _LEVEL),
+    _flag("Ustálené, nebo tmavé", "Settled, or dark", "settled_or_dark", _settled_or_dark, *_POWER),
     _flag("Svítí (podle příkonu)", "Burns (by its power)", "burning", _burning, *_POWER),
     _of(
         Unit.RATIO,
@@ -253,15 +272,15 @@ INPUTS = (
 
 def _ordinary(layer: Layer) -> Mask:
     """Readings that tell of the lamp's own power: it burns, is warm, goes along with its level, does not derate."""
-    found = layer.columns.get("ordinary")
+    found: Any = layer.columns.get("ordinary")
     if found is None:
-        found = layer.column("burning") * (layer.column("since_switching_s") >= switching.SETTLE_S)
-        found *= layer.column("voltage_v") >= circuit.LIVE_V
-        found *= layer.column("level_off_points") <= dimming.POINTS
-        found *= layer.column("power_stuck_points") == 0
-        found *= layer.column("gear_is_derating") == 0
+        found = layer.flag("burning") & (layer.column("since_switching_s") >= switching.SETTLE_S)
+        found &= layer.column("voltage_v") >= circuit.LIVE_V
+        found &= layer.column("level_off_points") <= dimming.POINTS
+        found &= layer.column("power_stuck_points") == 0
+        found &= layer.column("gear_is_derating") == 0
         layer.columns["ordinary"] = found
-    return found == 1
+    return found
 
 
 def _deviating(layer: Layer) -> Floats:

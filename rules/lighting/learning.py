@@ -30,9 +30,10 @@ for."""
 
 
 def made(layer: Layer) -> Luminaire:
-    """What the registry says of the layer's lamps."""
+    """What the registry says of the layer's lamps; shape ``(1,)`` where that is the same of all."""
     names = ("power_rated_w", "power_min_w", "power_standby_w", "level_min_pct")
-    return Luminaire(*(layer.column(name) for name in names))
+    columns = (layer.column(name) for name in names)
+    return Luminaire(*(column[:1] if column.strides == (0,) else column for column in columns))
 
 
 def expected(layer: Layer, level_pct: Floats) -> Floats:

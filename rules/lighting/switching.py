@@ -11,8 +11,9 @@ from rules.layer import Layer
 from rules.lighting import circuit
 from rules.lighting.power import OUT_W
 from rules.state import State
+from rules.timers import TIMED_SHARE
 
-SETTLE_S = 600.0
+SETTLE_S = 600.0 * TIMED_SHARE
 """A real cabinet takes six minutes to reach its power, and ten until the last per cent (lighting.md, guards)."""
 SEEN = ("level_commanded_pct", "level_effective_pct", "lamp_starts", "supply_losses")
 LEVEL, EFFECTIVE, STARTS, LOSSES = range(4)
@@ -31,7 +32,8 @@ NEVER = 0
 
 
 def track(layer: Layer) -> None:
-    """Move ``switched_ms``, ``level_before_pct``, ``power_before_w``, ``unexpected_total`` and ``unexpected_ms`` on."""
+    """Move ``switched_ms``, ``kindled_ms``, ``level_before_pct``, ``power_before_w``, ``unexpected_total`` and
+    ``unexpected_ms`` on."""
     state, slots = layer.state, layer.slots
     returned = circuit.note_supply(layer, layer.column("voltage_v"))
     before = state.array("seen", shape=(len(SEEN),)).take(slots, axis=0)
@@ -46,9 +48,23 @@ def track(layer: Layer) -> None:
 
 def since_s(state: State, slots: Slots, ts_ms: Ints, uptime_s: Floats) -> Floats:
     """Time since the last switching, ramp, start or return of power; NaN for an asset never seen."""
+    return _since(state.array("switched_ms", dtype=np.int64, fill=NEVER)[slots], ts_ms, uptime_s)
+
+
+def since_kindled_s(state: State, slots: Slots, ts_ms: Ints, uptime_s: Floats) -> Floats:
+    """The same without steps and ramps from one light to another: those leave a warm lamp warm."""
+    kindled = state.array("kindled_ms", dtype=np.int64, fill=NEVER)[slots]
     switched = state.array("switched_ms", dtype=np.int64, fill=NEVER)[slots]
-    since = (ts_ms - switched) / 1000
-    return np.fmin(np.where(switched == NEVER, np.nan, since), uptime_s)
+    return _since(np.where(kindled == NEVER, switched, kindled), ts_ms, uptime_s)
+
+
+def settled(since_s: Floats) -> Floats:
+    """1 where it has lasted, 0 where it has not, NaN where that is unknown."""
+    return np.where(np.isnan(since_s), np.nan, since_s >= SETTLE_S)
+
+
+def _since(moment: Ints, ts_ms: Ints, uptime_s: Floats) -> Floats:
+    return np.fmin(np.where(moment == NEVER, np.nan, (ts_ms - moment) / 1000), uptime_s)
 
 
 def _changed(layer: Layer, before: Floats, now: Floats, returned: Mask) -> None:
@@ -65,8 +81,11 @@ def _changed(layer: Layer, before: Floats, now: Floats, returned: Mask) -> None:
     unseen = layer.gap_s > MISSED_HEARTBEATS * layer.column("heartbeat_s")
     started = (now[:, STARTS] > before[:, STARTS]) & (burns | unseen)
     fed_again = returned | (now[:, LOSSES] > before[:, LOSSES])
-    switched = level_moved | (moved[:, EFFECTIVE] > RAMP_POINTS) | started | fed_again
+    kindled = started | fed_again | (level_moved & ~((before[:, LEVEL] > 0) & (now[:, LEVEL] > 0)))
+    switched = level_moved | (moved[:, EFFECTIVE] > RAMP_POINTS) | kindled
     _put_switched(layer, switched, level_moved, before[:, LEVEL])
+    state.array("kindled_ms", dtype=np.int64, fill=NEVER)
+    state.put("kindled_ms", slots[kindled], layer.ts_ms[kindled])
     _count_starts(layer, before, now)
     state.put("seen", slots, np.where(np.isnan(now), before, now), before)
 

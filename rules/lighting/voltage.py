@@ -24,19 +24,26 @@ def step(window: Floats, ts_ms: Ints, gap_s: Floats, voltage_v: Floats) -> Float
     A reading in another window closes the one before, whose mean then stands in the last field.
     """
     now = (ts_ms // WINDOW_MS).astype(np.float64)
-    same = now == window[:, NUMBER]
-    counts = voltage_v >= INTERRUPTED_V  # False where unknown
-    weight = np.where(counts, np.fmin(np.fmax(gap_s, WEIGHT_S[0]), WEIGHT_S[1]), 0.0)
-    out = np.empty_like(window)
-    out[:, NUMBER] = now
-    out[:, TOTAL] = window[:, TOTAL] * same + np.where(counts, voltage_v, 0.0) * weight
-    out[:, WEIGHT] = window[:, WEIGHT] * same + weight
-    out[:, MEAN] = window[:, MEAN]
-    closed = np.flatnonzero(~same)
+    out = window.copy()
+    closed = np.flatnonzero(now != window[:, NUMBER])
     if len(closed):
         total, weighed = window[closed, TOTAL], window[closed, WEIGHT]
         told = (weighed > 0) & ~(gap_s[closed] > STALE_S)
-        out[closed, MEAN] = np.divide(total, weighed, out=np.zeros(len(closed)), where=told)
+        opened = np.zeros((len(closed), 4))
+        opened[:, NUMBER] = now[closed]
+        np.divide(total, weighed, out=opened[:, MEAN], where=told)
+        if len(closed) == len(out):  # as often: readings of one batch come close together
+            out = opened
+        else:
+            out[closed] = opened
+    interrupted = ~(voltage_v >= INTERRUPTED_V)  # or unknown
+    weight = np.fmax(gap_s, WEIGHT_S[0])
+    np.fmin(weight, WEIGHT_S[1], out=weight)
+    weighs = voltage_v * weight
+    np.copyto(weight, 0.0, where=interrupted)
+    np.copyto(weighs, 0.0, where=interrupted)
+    out[:, TOTAL] += weighs
+    out[:, WEIGHT] += weight
     return out
 
 
@@ -44,10 +51,12 @@ def track(layer: Layer, name: str, voltage_v: Floats) -> None:
     """Move the windows of this name on by the layer's readings."""
     state = layer.state
     before = state.array(name, fill=0.0, shape=(4,)).take(layer.slots, axis=0)
-    state.put(name, layer.slots, step(before, layer.ts_ms, layer.gap_s, voltage_v), before)
+    window = layer.columns[name] = step(before, layer.ts_ms, layer.gap_s, voltage_v)
+    state.put(name, layer.slots, window, before)
 
 
 def mean_v(layer: Layer, name: str) -> Floats:
     """The mean of the last whole ten minutes; NaN where there is none."""
-    mean = layer.state.array(name, fill=0.0, shape=(4,))[layer.slots, MEAN]
+    window = layer.columns.get(name)
+    mean = layer.state.array(name, fill=0.0, shape=(4,))[layer.slots, MEAN] if window is None else window[:, MEAN]
     return np.where(mean > 0, mean, np.nan)

@@ -36,6 +36,7 @@ class Bank:
     phase: Ints
     clo: Mask
     bend: Floats
+    linear: Mask
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,6 +65,7 @@ class Bank:
             column("phase", 1.0).astype(np.int64),
             trait(seed, feeders, WHAT_CLO) < CLO_SHARE,
             trait(seed, makes, WHAT_BEND, *BEND),
+            column("dimming_linear") > 0,
         )
 
     @staticmethod
@@ -92,6 +94,7 @@ class Bank:
             number % 3 + 1,
             none,
             trait(seed, ids, WHAT_BEND, *BEND),
+            none,
         )
 
 

@@ -167,10 +167,14 @@ class Lamps:
         row, ts = line.row, line.ts_ms
         self.powered = supply.on(row, ts)
         self.commanded_pct, self.reason = _commanded(program, effects, row, ts, told)
-        target = np.where(self.commanded_pct > 0, dali_pct(np.maximum(self.commanded_pct, 0.1)), 0.0)
+        linear = bank.linear[row]
+        wanted = np.maximum(self.commanded_pct, 0.1)
+        target = np.where(self.commanded_pct > 0, np.where(linear, linear_pct(wanted), dali_pct(wanted)), 0.0)
         misread = effects.size("dim_not_followed", row, ts)
         target = np.where((misread == OVERDRIVEN_FULL) & (target > 0), 100.0, target)
-        target = np.where((misread == LOGARITHM_TWICE) & (target > 0), _as_number_pct(self.commanded_pct), target)
+        target = np.where(
+            (misread == LOGARITHM_TWICE) & (target > 0) & ~linear, _as_number_pct(self.commanded_pct), target
+        )
         target = self._held(target, misread)
         stuck = np.max([effects.size(cause, row, ts) for cause in STUCK], axis=0) > 0
         burning = (effects.size("day_burner", row, ts) > 0) | (stuck & bank.switched[row])
@@ -272,6 +276,11 @@ def dali_pct(level_pct: Floats) -> Floats:
     """The light of the DALI level nearest to ``level_pct``, which must be above 0."""
     number = np.clip(np.round(1 + DALI_STEPS * (np.log10(level_pct) + 1)), 1, 254)
     return 10 ** ((number - 1) / DALI_STEPS - 1)
+
+
+def linear_pct(level_pct: Floats) -> Floats:
+    """The same on the linear dimming curve (IEC 62386-207), whose 254 steps are alike."""
+    return np.clip(np.round(level_pct * 2.54), 1, 254) / 2.54
 
 
 def _as_number_pct(level_pct: Floats) -> Floats:

@@ -6,7 +6,7 @@ transposition, temperatures and inverter are other formulas, and dirt, mismatch,
 What roofs do at moments is in ``plant.py``, the causes of faults and their sizes in ``ailments.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ BATTERY_MS = 12 * 60_000
 """So long the logger's battery carries it without the building's grid: two heartbeats say that there is none."""
 POWER_NOISE = 0.003
 SENSOR_NOISE_W_PER_M2, TEMP_NOISE_K, VOLTAGE_NOISE_V, FREQUENCY_NOISE_HZ = 1.5, 0.25, 0.3, 0.004
+ISOLATION_MIN_OHM = 1e6
+"""Of the array: less is a fault at once (solar.md); more than that only against its own past."""
 SENSOR_MAX_W_PER_M2 = 1290.0
 FLAT = 1.0
 """The size of a sensor's fault at which it stands still."""
@@ -116,6 +118,15 @@ class SolarModel:
             booted = _booted_ms(day.begin.booted_ms, acting, rows, ts_ms)
             out |= self._health.columns(rows, ts_ms, booted, acting.size("clock_drift", rows, ts_ms))
         return out
+
+    @property
+    def shows(self) -> Mapping[str, Callable[[Rows, Ints], Mask]]:
+        """Of a low isolation: while the sun is up and the last measurement was below what is allowed (solar.md)."""
+        return {"isolation": self._leaks}
+
+    def _leaks(self, rows: Rows, ts_ms: Ints) -> Mask:
+        low = self._plant.ohm(self._day.morning, self._day.wake_ms, rows, ts_ms) < ISOLATION_MIN_OHM
+        return low & self.active(rows, ts_ms)
 
     def powered(self, rows: Rows, ts_ms: Ints) -> Mask:
         """See ``frame.Model``: inverter and logger live by the building's grid, and for a while by a small battery."""

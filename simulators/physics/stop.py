@@ -1,6 +1,6 @@
 """A smart stop: sun into the battery, people at its ports and WiFi, and services that it sheds as charge falls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from simulators.physics.battery import DISPLAY_HOURLY, SOS_ONLY, USB_OFF, WIFI_O
 from simulators.physics.frame import DAY_MS, GRID, GRID_MS, Columns, Effects, Floats, Ints, Mask, Rows
 from simulators.physics.health import Health, merged
 from simulators.physics.irradiance import on_plane
-from simulators.physics.kiosk import Above, Kiosk, Moment
+from simulators.physics.kiosk import HOURLY_S, Above, Kiosk, Moment
 from simulators.physics.lamp import between
 from simulators.physics.lighting import FLEET_BORN_MS
 from simulators.physics.passengers import Passengers
@@ -43,6 +43,8 @@ SOS_W = 0.4
 LIGHT_NIGHT_PCT, LIGHT_SHED_PCT = 40.0, 30.0
 LIGHT_EVENING_MIN, LIGHT_MORNING_MIN = 23 * 60, 4 * 60 + 30
 DARK_DEG = -1.0
+DISPLAY_COLD_DEGC = -15.0
+"""Below it e-paper must not be driven (stops.md)."""
 SOH_PER_YEAR_PCT = 1.5
 LACKS = ("autonomy_low", "autonomy_critical")
 """Faults that drain the battery: their size is the watts that something takes that ought not to run."""
@@ -136,6 +138,21 @@ class StopModel:
     def effect(self, cause: str, rows: Rows, ts_ms: Ints) -> Floats:
         """The size of a fault, 0 without one."""
         return self.effects.size(cause, rows, ts_ms)
+
+    @property
+    def shows(self) -> Mapping[str, Callable[[Rows, Ints], Mask]]:
+        """Of causes that break a service: when anybody misses it. What is off to save energy is not missed."""
+        return {
+            "wifi_down": lambda rows, ts_ms: self.shed(rows, ts_ms) < WIFI_OFF,
+            "display_stale": self._display_wrong,
+        }
+
+    def _display_wrong(self, rows: Rows, ts_ms: Ints) -> Mask:
+        """Older than two intervals, or not refreshed (stops.md); not while it rests for cold or to save energy."""
+        now = self.at(rows, ts_ms)
+        interval = np.where(now["shedding"] < DISPLAY_HOURLY, self._kiosk.interval_s[rows], HOURLY_S)
+        wrong = (now["display_content_age_s"] > 2 * interval) | (now["display_refresh_ok"] == 0)
+        return wrong & (now["shedding"] < SOS_ONLY) & (now["display_temp_degc"] >= DISPLAY_COLD_DEGC)
 
     def light_pct(self, rows: Rows, ts_ms: Ints, shed: Floats) -> Floats:
         """By dusk and by the hour."""

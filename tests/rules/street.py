@@ -11,6 +11,7 @@ from kraj.assets import AssetRow, DeviceStatus
 from kraj.kinds import KINDS
 from kraj.readings import Readings
 from rules.catalogue import load
+from rules.correlation.records import CIRCUIT_RESTS
 from rules.estate import Estate
 from rules.observer import Observer
 
@@ -166,7 +167,14 @@ class Street:
         ]
 
     def open(self) -> set[tuple[str, str]]:
-        """What was raised and has not been cleared."""
+        """What was raised and has not been cleared; that a circuit rests is no trouble, and ``rests`` tells it."""
+        return {cell for cell in self._holding() if cell[0] != CIRCUIT_RESTS}
+
+    def rests(self, label: str) -> bool:
+        """Whether a cabinet has switched its circuit off as it ought to."""
+        return (CIRCUIT_RESTS, label) in self._holding()
+
+    def _holding(self) -> set[tuple[str, str]]:
         found: set[tuple[str, str]] = set()
         for change in self.changes:
             cell = change.rule, self._label[change.asset_id]

@@ -65,3 +65,30 @@ def test_a_checkpoint_of_another_format_is_refused() -> None:
     document, arrays = archive.unpack(Watch(lamps(1), [HOT]).checkpoint())
     with pytest.raises(ConfigurationError, match="another format"):
         Watch.restore(archive.pack(document | {"format": 0}, arrays), lamps(1), [HOT])
+
+
+OPENED, CLEARED = Step.OPENED, Step.CLEARED
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ((0, 20), [(2, OPENED, 0), (20, CLEARED, 0)]),
+        ((6, 25), [(17, OPENED, 15), (25, CLEARED, 15)]),
+        ((7, 12), []),
+    ],
+)
+def test_a_clock_that_jumps_nine_minutes_ahead_and_back_doubles_nothing(
+    fault: tuple[int, int], expected: list[tuple[int, Step, int]]
+) -> None:
+    """What comes with a time before the newest calls nobody; once the clock has passed that time, all is as ever."""
+    watch = Watch(lamps(1), [rule("hot", "power_w > 100", for_s=120)])
+    told: list[tuple[int, Step, int]] = []
+    for minute in range(30):
+        ahead = 9 if minute in (4, 5) else 0
+        watts = 200.0 if fault[0] <= minute < fault[1] else 10.0
+        row = (1, START_MS + (minute + ahead) * MINUTE_MS, {"power_w": watts})
+        changes = watch.step([readings("lamp", [row])], [], START_MS + minute * MINUTE_MS)
+        watch.commit()
+        told += [(minute, change.step, (change.since_ms - START_MS) // MINUTE_MS) for change in changes]
+    assert told == expected

@@ -24,8 +24,9 @@ from kraj import wire
 from simulators.device import Link, SimulatedDevice
 from simulators.region import Device
 from simulators.ring import Resend, Ring
+from stack.process import free_port
+from tests.waiting import PATIENCE_S
 
-WAIT_S = 15.0
 NEVER = Resend(first_ms=3_600_000, longest_ms=3_600_000)
 SOON = Resend(first_ms=150, longest_ms=600)
 DEVICE = Device(name="lamp-a1", municipality="obec", installed=())
@@ -36,8 +37,7 @@ class Broker:
     """A mosquitto process on a free loopback port; ``connections`` reads its log."""
 
     def __init__(self, folder: Path, *, password_file: Path | None = None) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._log = folder / "broker.log"
         access = f"allow_anonymous false\npassword_file {password_file}" if password_file else "allow_anonymous true"
         config = folder / "mosquitto.conf"
@@ -46,7 +46,7 @@ class Broker:
             f"connection_messages true\nlog_type notice\nlog_dest file {self._log}\n"
         )
         self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)])
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
@@ -60,7 +60,7 @@ class Broker:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(WAIT_S)
+        self._process.wait(PATIENCE_S)
 
 
 class Platform:
@@ -85,7 +85,7 @@ class Platform:
         self._client.on_subscribe = on_subscribe
         self._client.loop_start()
         self._client.subscribe([(f"kraj/+/+/{channel}", _QOS_1) for channel in ("telemetry", "result", "reported")])
-        assert subscribed.wait(WAIT_S)
+        assert subscribed.wait(PATIENCE_S)
 
     def _take(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
         prefix, channel = message.topic.rsplit("/", 1)
@@ -115,7 +115,7 @@ class Platform:
         properties = Properties(PacketTypes.PUBLISH)
         if expiry_s is not None:
             properties.MessageExpiryInterval = expiry_s
-        self._client.publish(topic, body, 1, retain, properties).wait_for_publish(WAIT_S)
+        self._client.publish(topic, body, 1, retain, properties).wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -184,16 +184,16 @@ def retained(port: int, topic: str, count: int = 1) -> dict[str, Any]:
     client.connect("127.0.0.1", port)
     client.subscribe(topic, 1)
     client.loop_start()
-    done.wait(WAIT_S)
+    done.wait(PATIENCE_S)
     client.disconnect()
     client.loop_stop()
     return found
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
         await asyncio.sleep(0.01)
 
 
@@ -210,4 +210,4 @@ async def running(
         yield simulated
     finally:
         simulated.stop()
-        await asyncio.wait_for(task, WAIT_S)
+        await asyncio.wait_for(task, PATIENCE_S)

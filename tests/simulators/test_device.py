@@ -8,7 +8,8 @@ from kraj import wire
 from simulators.device import Link, SimulatedDevice
 from simulators.region import Device
 from simulators.ring import Ring
-from tests.simulators.rig import PREFIX, SOON, WAIT_S, Broker, Platform, Proxy, retained, running, until
+from tests.simulators.rig import PREFIX, SOON, Broker, Platform, Proxy, retained, running, until
+from tests.waiting import PATIENCE_S
 
 
 async def test_only_what_the_platform_names_is_freed_and_the_rest_is_sent_again(
@@ -205,7 +206,7 @@ async def test_a_device_that_begins_without_power_does_not_connect(broker: Broke
     device.back()
     await until(lambda: device.connected, "connected")
     device.stop()
-    await asyncio.wait_for(task, WAIT_S)
+    await asyncio.wait_for(task, PATIENCE_S)
 
 
 async def test_a_fleet_can_be_stopped_while_a_device_has_no_power(broker: Broker) -> None:

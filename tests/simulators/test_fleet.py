@@ -26,8 +26,9 @@ from simulators.pace import Pace
 from simulators.physics.frame import Fault
 from simulators.region import Region, region
 from simulators.world import World
-from tests.simulators.rig import WAIT_S, Broker, Platform, retained, until
+from tests.simulators.rig import Broker, Platform, retained, until
 from tests.simulators.scripted import HOUR_MS, MINUTE_MS, ON, START_MS, Course, Scripted, between, lamps
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_fleet_delivers_every_reading_over_one_connection_a_device(broker: Broker, platform: Platform) -> None:
@@ -41,7 +42,7 @@ async def test_a_fleet_delivers_every_reading_over_one_connection_a_device(broke
     await until(lambda: fleet.counts().connected == 40, "all connected")
     await until(lambda: fleet.counts().acknowledged > 200, "readings acknowledged")
     stop.set()
-    await asyncio.wait_for(task, WAIT_S)
+    await asyncio.wait_for(task, PATIENCE_S)
 
     counts = fleet.counts()
     assert counts.connected == counts.pending == counts.thinned == counts.malformed == counts.reconnects == 0
@@ -70,7 +71,7 @@ async def test_what_nobody_acknowledges_stays_pending(broker: Broker) -> None:
     task = asyncio.create_task(fleet.run(stop, drain_s=0.1))
     await until(lambda: fleet.counts().sent >= 20, "readings sent")
     stop.set()
-    await asyncio.wait_for(task, WAIT_S)
+    await asyncio.wait_for(task, PATIENCE_S)
     assert fleet.counts().pending == fleet.counts().produced
     assert fleet.counts().acknowledged == 0
 
@@ -92,7 +93,7 @@ async def test_devices_sign_in_with_their_passwords(tmp_path: Path) -> None:
         )
         await until(lambda: len(broker.connections()) == 5, "five connected")
         stop.set()
-        await asyncio.wait_for(task, WAIT_S)
+        await asyncio.wait_for(task, PATIENCE_S)
         assert wrong not in broker.connections()
         assert reports[-1].devices == 6
         assert reports[-1].pending == reports[-1].produced
@@ -115,7 +116,7 @@ async def alive(fleet: Fleet) -> AsyncGenerator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(task, WAIT_S)
+        await asyncio.wait_for(task, PATIENCE_S)
 
 
 def offset(ts_ms: int) -> Pace:
@@ -224,12 +225,12 @@ def test_the_command_says_how_it_goes_and_stops_on_sigterm(broker: Broker, platf
     environment = {k: v for k, v in os.environ.items() if not k.startswith("KRAJ_")}
     command = [sys.executable, "-m", "simulators", "--devices", "5", "--interval", "0.3", "--port", str(broker.port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while len({name for name, _ in platform.readings}) < 5:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=WAIT_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert err == ""
     assert "5 devices in " in out.splitlines()[0]

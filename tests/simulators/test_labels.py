@@ -34,10 +34,10 @@ COMPANY = Company.of(estate(BUILT), BUILT.assets, (), SUMMER - 60 * DAY_MS)
 
 def labels(
     end_ms: int = FAR,
-    costly: dict[Fault, np.ndarray] | None = None,
+    shown: dict[Fault, np.ndarray] | None = None,
     lost: dict[Fault, dict[int, float]] | None = None,
 ) -> Labels:
-    witness = Witness(costly_ms=costly or {}, lost=lost or {}, company=COMPANY)
+    witness = Witness(shown_ms=shown or {}, lost=lost or {}, company=COMPANY)
     return Labels(BUILT, WEATHER, ALL_NEEDS, end_ms, witness)
 
 
@@ -86,6 +86,14 @@ def test_a_lamp_that_fails_by_day_shows_ten_minutes_after_dusk() -> None:
 def test_a_lamp_that_fails_at_night_shows_at_once() -> None:
     fault = permanent_lamp(struck("lamp_out", WINTER + 20 * HOUR_MS + 123_456, 5))
     assert labels().of(fault).shows_ms == fault.start_ms
+
+
+def test_a_lamp_that_fails_while_it_warms_up_shows_when_it_would_be_warm() -> None:
+    """As it would have if it had failed by day; what was lit long ago shows at once."""
+    by_day = labels().of(permanent_lamp(struck("lamp_out", WINTER + 10 * HOUR_MS, 24))).shows_ms
+    for before_min, waits_min in ((9, 9), (2, 2), (0, 0), (-5, 0)):
+        fault = permanent_lamp(struck("lamp_out", by_day - before_min * MINUTE_MS, 12))
+        assert labels().of(fault).shows_ms - fault.start_ms == waits_min * MINUTE_MS
 
 
 def test_what_happens_wholly_by_day_or_too_shortly_is_excluded_with_its_reason() -> None:
@@ -142,7 +150,7 @@ def test_shading_needs_clear_days_and_a_derating_that_it_cost_something() -> Non
     derated = struck("voltage_derating", SUMMER, 48)
     assert labels().of(derated).excluded
     noon = SUMMER + 11 * HOUR_MS + np.arange(24) * GRID_MS
-    assert labels(costly={derated: noon}).of(derated).shows_ms == noon[0]
+    assert labels(shown={derated: noon}).of(derated).shows_ms == noon[0]
 
 
 def test_a_label_names_the_scopes_that_the_rules_name() -> None:
@@ -165,7 +173,7 @@ def test_every_cause_can_show_in_a_month_of_summer(cause: str) -> None:
         fault = replace(fault, targets=(with_peers(),))
     days = SUMMER + np.arange(30 * 288) * GRID_MS
     lost = dict.fromkeys(range(SUMMER // DAY_MS, SUMMER // DAY_MS + 30), 0.3)
-    assert labels(costly={fault: days}, lost={fault: lost}).of(fault).excluded is None
+    assert labels(shown={fault: days}, lost={fault: lost}).of(fault).excluded is None
 
 
 def test_what_a_roof_lacks_shows_from_the_first_of_three_days_in_five_on_which_it_lacks_enough() -> None:
@@ -189,6 +197,28 @@ def test_a_roof_without_five_peers_or_a_twin_lacks_nothing_that_anybody_could_te
     assert labels().of(shaded).excluded == "fewer than 5 clear days with peers"
 
 
+def test_a_low_isolation_shows_by_day_below_its_limit_and_above_it_on_three_mornings() -> None:
+    afternoon = SUMMER + 15 * HOUR_MS
+    fault = replace(struck("isolation", afternoon, 5 * 24), size=0.75)
+    noon = SUMMER + DAY_MS + 10 * HOUR_MS
+    assert labels(shown={fault: noon + np.arange(24) * GRID_MS}).of(fault).shows_ms == noon
+    assert labels().of(fault).shows_ms == SUMMER + DAY_MS  # the next morning is the first that was low
+    assert labels(end_ms=SUMMER + 4 * DAY_MS).of(fault).excluded is None
+    assert labels(end_ms=SUMMER + 4 * DAY_MS - HOUR_MS).of(fault).excluded  # the third was not judged any more
+    early = replace(fault, start_ms=SUMMER + HOUR_MS)
+    assert labels(end_ms=SUMMER + 3 * DAY_MS).of(early).excluded is None  # before the inverter has woken up
+    new = replace(fault, start_ms=fault.start_ms - 50 * DAY_MS, end_ms=fault.end_ms - 50 * DAY_MS)
+    assert labels().of(new).excluded  # nobody knows what it has been before
+
+
+def test_what_a_stop_has_switched_off_is_missed_by_nobody() -> None:
+    for cause in ("wifi_down", "display_stale"):
+        fault = struck(cause, WINTER, 24)
+        assert "missed" in (labels().of(fault).excluded or "")
+        on_again = WINTER + 9 * HOUR_MS + np.arange(24) * GRID_MS
+        assert labels(shown={fault: on_again}).of(fault).shows_ms == on_again[0]
+
+
 @pytest.mark.parametrize(("plane", "compared"), [(1, True), (2, False)])
 def test_an_open_string_alone_on_its_plane_has_none_to_be_compared_with(plane: int, compared: bool) -> None:
     roof = next(a for a in BUILT.assets if a.kind == "solar" and a.number("strings") == 2)
@@ -197,12 +227,20 @@ def test_an_open_string_alone_on_its_plane_has_none_to_be_compared_with(plane: i
     assert not beside_open(split, 1, 2.0)
 
 
+def test_of_a_string_without_another_on_its_plane_the_missing_energy_tells() -> None:
+    whole_roof = replace(struck("string_open", SUMMER, 20 * 24), targets=(with_peers(),), size=8.0)
+    label = labels(lost={whole_roof: {DAY + n: 0.3 for n in range(20)}}).of(whole_roof)
+    assert label.excluded is None
+    assert label.also == {"partial_loss", "peer_underperformance"}
+    assert labels(lost={whole_roof: {DAY + n: 0.02 for n in range(20)}}).of(whole_roof).excluded
+
+
 @pytest.mark.parametrize(("kind_of_outage", "waits"), [("feeder_outage", True), ("door_open", False)])
 def test_a_lamp_that_breaks_during_an_outage_shows_when_it_has_power_again(kind_of_outage: str, waits: bool) -> None:
     night = WINTER + 18 * HOUR_MS
     broken = permanent_lamp(struck("lamp_out", night, 40))
     outage = replace(broken, cause=kind_of_outage, start_ms=night - HOUR_MS, end_ms=night + 3 * HOUR_MS)
-    witness = Witness(costly_ms={}, lost={}, company=COMPANY)
+    witness = Witness(shown_ms={}, lost={}, company=COMPANY)
     found = Labels(BUILT, WEATHER, ALL_NEEDS, FAR, witness, [broken, outage]).of(broken)
     assert found.excluded is None
     assert found.shows_ms - night == (3 * HOUR_MS + 10 * MINUTE_MS if waits else 0)
@@ -215,3 +253,11 @@ def test_latency_of_a_slow_device_begins_when_its_reports_could_have_come() -> N
     found = labels().of(replace(quick, targets=(slow.key,), municipality=slow.municipality, name=slow.label))
     assert labels().of(quick).shows_ms == night
     assert found.shows_ms - night == 2 * (900 - 300) * 1000
+
+
+def test_a_sensor_is_compared_with_five_others_that_have_seen_a_clear_sky_too() -> None:
+    fault = replace(struck("irradiance_sensor", SUMMER, 30 * 24), targets=(with_peers(),))
+    assert labels().of(fault).excluded is None
+    alone = replace(COMPANY, peers={with_peers(): COMPANY.peers[with_peers()]})
+    found = Labels(BUILT, WEATHER, ALL_NEEDS, FAR, Witness(company=alone)).of(fault)
+    assert found.excluded == "fewer than 3 clear days with peers"

@@ -149,8 +149,11 @@ async def test_a_program_is_applied_reported_and_followed_and_an_older_or_broken
         lamp.tell("desired", {"version": 11, "programs": {"0": document(("22:00", 37), floor=50)}}, retain=True)
         await lamp.until_light(50, "program")
         assert await lamp.reported(ok=True) == {"version": 11, "ok": True}
+        lamp.tell("desired", {"version": 12, "programs": {}, "interval_s": 600}, retain=True)
+        assert await lamp.reported(ok=True) == {"version": 12, "ok": True}
+        assert lamp.light() == (50, "program"), "a channel that is not named keeps its program"
         found = await asyncio.to_thread(retained, broker.port, f"{lamp.prefix}/reported")
-        assert found == {f"{lamp.prefix}/reported": {"version": 11, "ok": True}}
+        assert found == {f"{lamp.prefix}/reported": {"version": 12, "ok": True}}
 
 
 async def test_a_lamp_reports_what_came_of_an_order_and_its_power_follows(broker: Broker, platform: Platform) -> None:

@@ -1,6 +1,7 @@
 """All models of a region together: every metric, on the wire as the platform takes it, the same whenever asked."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -119,8 +120,18 @@ def test_a_fault_that_costs_only_in_the_sun_costs_nothing_at_night(world: World)
     roof = next(a for a in BUILT.assets if a.kind == "solar" and "," not in a.label)
     fault = chosen(f"zero_output@{roof.key}", BUILT, seed=1, start_ms=SUMMER, days=1)[0]
     world.prepare(SUMMER, [fault])
-    costly = world.costly_ms(fault, SUMMER)
+    costly = world.shown_ms(fault, SUMMER)
     assert len(costly) > 60
     assert ((costly - SUMMER > 2 * 3_600_000) & (costly - SUMMER < 21 * 3_600_000)).all()
     world.prepare(SUMMER, [])
-    assert len(world.costly_ms(fault, SUMMER)) == 0
+    assert len(world.shown_ms(fault, SUMMER)) == 0
+
+
+@pytest.mark.parametrize(("lost", "shows"), [(0.1, False), (0.95, True)])
+def test_a_low_isolation_shows_by_day_where_it_is_below_its_limit(world: World, lost: float, shows: bool) -> None:
+    roof = next(a for a in BUILT.assets if a.kind == "solar" and "," not in a.label)
+    fault = replace(chosen(f"isolation@{roof.key}", BUILT, seed=1, start_ms=SUMMER, days=1)[0], size=lost)
+    world.prepare(SUMMER, [fault])
+    low = world.shown_ms(fault, SUMMER)
+    assert (len(low) > 100) is shows
+    assert not len(low) or (low - SUMMER > 2 * 3_600_000).all()

@@ -148,10 +148,15 @@ def _spread(layer: Layer, deviation: Floats) -> Floats:
     """By how much others are off their usual ratio on this day: peers up to 25 km, or the nearest, whichever is more.
 
     Weather is local: under a day of fog in one valley, each of its roofs lacks half of what the peers beyond have.
+    Those of the nearest that face another way than all peers, or have no past yet, saw the same sky: what they lack is
+    their share of a cloudless day against that of the peers.
     """
-    size = np.abs(deviation)
+    size, around = np.abs(deviation), near(layer.members)
     far = of_others(layer, size, peers(layer.members), PEERS_LEAST)
-    close = of_others(layer, size, near(layer.members), NEAR_LEAST)
+    beyond = layer.column("peer_day_index")
+    beyond = np.where(np.isnan(beyond), of_others(layer, beyond, around, 1), beyond)
+    lacks = np.abs(ratio(layer.column("day_clear_index"), beyond, DARK_INDEX) - 1)
+    close = of_others(layer, np.where(np.isnan(size), lacks, size), around, NEAR_LEAST)
     return NORMAL * np.where(np.isnan(far), np.nan, np.fmax(far, close))
 
 

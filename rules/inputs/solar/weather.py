@@ -10,6 +10,7 @@ from rules.inputs.solar.light import table
 from rules.inputs.solar.memory import Field, Memory
 from rules.inputs.solar.neighbours import Around, seen
 from rules.layer import Form, Input, Layer
+from rules.timers import GAP_HEARTBEATS
 
 COLD_DEGC = 1.0
 """Module temperature below which there may be snow on it (solar.md)."""
@@ -54,7 +55,9 @@ def track(layer: Layer, memory: Memory) -> None:
     layer.columns["snow_covered"] = np.where(np.isnan(index), np.nan, comes)
 
     given = layer.column("irradiance_w_per_m2")
-    moved = ~(np.abs(given - memory[Field.FLAT_W_PER_M2]) <= FLAT_W_PER_M2)
+    # What it said meanwhile nobody knows: before and after a noon without power a clear sky gives the same.
+    unheard = layer.gap_s > GAP_HEARTBEATS * layer.column("heartbeat_s")
+    moved = ~(np.abs(given - memory[Field.FLAT_W_PER_M2]) <= FLAT_W_PER_M2) | unheard
     memory.where(moved, Field.FLAT_W_PER_M2, given)
     memory.where(moved, Field.FLAT_MS, ts)
     layer.columns["irradiance_flat_s"] = np.where(np.isnan(given), np.nan, (ts - memory[Field.FLAT_MS]) / 1000)

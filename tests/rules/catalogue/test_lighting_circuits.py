@@ -165,6 +165,20 @@ def test_a_feeder_that_tripped_by_night_is_not_repaired_by_dawn() -> None:
     assert {("lamp_dark", label) for label in ALIVE} <= street.open()
 
 
+def test_a_circuit_rests_by_day_and_for_a_while_after_dusk_and_not_while_it_ought_to_be_lit() -> None:
+    street = switched_street()
+    dawn = whole_night(street, DUSK)
+    day_after(street, dawn, cabinet_first=True)
+    assert street.rests("R1")
+    dusk = DUSK + DAY_MS
+    for minute in range(0, 25, 5):
+        street.read("R1", dusk + minute * MINUTE_MS, cabinet(240))
+        assert street.rests("R1") is (minute < 15)
+    street.read("R1", dusk + 5 * HOUR_MS, cabinet(12, closed=False))
+    street.tick(dusk + 5 * HOUR_MS + MINUTE_MS)
+    assert not street.rests("R1")  # on other nights its lamps burned at this hour
+
+
 def test_a_contactor_that_does_not_close_at_dusk_leaves_its_lamps_dark() -> None:
     """Their circuit is open and they are silent as on any day; but on other nights they burned at this hour."""
     street = switched_street()

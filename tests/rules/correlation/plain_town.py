@@ -40,6 +40,14 @@ class PlainTown:
             return {feeder for feeder in feeders if feeder is not None}
         return set()
 
+    def switching(self, asset: int | None) -> list[int]:
+        """The cabinets whose contactor switches a lamp off by day."""
+        row = self.rows.get(asset or 0)
+        if row is None or row.kind != "lamp" or row.metadata.get("feeder_switched") != 1:
+            return []
+        cabinet = self.group(row.asset_id, "cabinet")
+        return self.members(cabinet, ("cabinet",)) if cabinet else []
+
     def members(self, group: Group, kinds: Sequence[str]) -> list[int]:
         return self._members(group, tuple(kinds))
 

@@ -43,6 +43,7 @@ RULES = (
     rule("cabinet_dark", "cabinet", hidden=True),
     rule("phase_dark", "cabinet", hidden=True),
     rule("load_lost", "cabinet", hidden=True),
+    rule("circuit_rests", "cabinet", hidden=True),
     rule("breaker", "cabinet", explained_by=["feeder_outage", "cabinet_outage", "grid_outage"]),
     rule("door_open", "cabinet"),
     rule("voltage", "lamp", "cabinet", explained_by=["voltage_area"]),

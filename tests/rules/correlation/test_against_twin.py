@@ -28,17 +28,23 @@ class Act:
     gasp: bool
 
 
+SWITCHED = {"feeder_switched": 1.0}
 TOWNS = (
     Town(cabinets=1, feeders=1, lamps=4),
     Town(cabinets=1, feeders=2, lamps=4, gateway="gw"),
     Town(cabinets=2, feeders=1, lamps=5, gateway="gw", area=None),
     Town(cabinets=4, feeders=1, lamps=3),
+    Town(cabinets=1, feeders=2, lamps=4, changed={1100 + n: SWITCHED for n in range(4)}),
+    Town(cabinets=2, feeders=1, lamps=3, gateway="gw", changed={1100 + n: SWITCHED for n in range(3)}),
     Town(cabinets=3, feeders=2, lamps=3, gateway="gw"),
     Town(cabinets=1, feeders=1, lamps=3, extra=tuple(asset(n, "solar", site=f"S{n % 2}") for n in range(50, 55))),
 )
 BY_KIND = {
     "lamp": ("lamp_dark", "lamp_dark", "comms_lost", "day_burner", "lamp_out", "voltage"),
-    "cabinet": ("cabinet_dark", "cabinet_dark", "breaker", "load_lost", "comms_lost", "phase_dark", "voltage"),
+    "cabinet": (
+        *("cabinet_dark", "cabinet_dark", "breaker", "load_lost", "comms_lost", "phase_dark", "voltage"),
+        "circuit_rests",
+    ),
     "solar": ("zero_output", "solar_silent", "solar_comms_lost", "snow_suspected", "inverter_fault", "string_open"),
 }
 

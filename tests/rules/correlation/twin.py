@@ -202,6 +202,9 @@ class Twin(PlainTown):
                 return
         told = parent is None and tell is None
         alert = Alert(new.name, new.group, new.asset, new.since, None, told, tell, raised, peak, ever_told=told)
+        for child in self.alerts:
+            if before is not None and child.cleared is None and child.parent is before:
+                self.hang(child, alert)  # it rests
         self.alerts.append(alert)
         if parent is not None:
             self.hang(alert, parent)
@@ -355,16 +358,24 @@ class Twin(PlainTown):
                     self.spent[alert.name, alert.group] = now
         self.judge(now)
         for above in self.alerts:
-            if above.cleared is not None and above.cleared + 15 * MINUTE == now:
+            if above.cleared is not None and above.cleared < now and (now - above.cleared) % (15 * MINUTE) == 0:
                 for alert in self.alerts:
                     if alert.cleared is None and alert.parent is above:
                         alert.parent = None
                         parent = self.parent(alert, now)
                         if parent is not None:
                             self.hang(alert, parent)
+                        elif now < above.cleared + 24 * 60 * MINUTE and self.rests(alert):
+                            alert.parent = above
                         else:
                             alert.told = alert.ever_told = True
         self.tell(now)
+
+    def rests(self, alert: Alert) -> bool:
+        """Whether everything that suffers is a lamp behind a contactor that is open by habit."""
+        own = self.causes.get(alert.name)
+        suffering = self.lost(own, alert.group) if own else [alert.asset]
+        return bool(suffering) and all(any(self.has(c, "circuit_rests") for c in self.switching(a)) for a in suffering)
 
     def tell(self, now: int) -> None:
         for alert in self.alerts:

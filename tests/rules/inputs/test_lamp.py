@@ -69,7 +69,7 @@ def test_many_lamps_at_once_are_as_each_alone(steps: list[dict[int, tuple[int, d
                 for name in (
                     *("since_switching_s", "expected_power_w", "voltage_mean_min_v", "supply_gone", "since_shock_s"),
                     *("since_hot_s", "burning", "level_off_points", "power_off_points", "power_stuck_points"),
-                    *("follows_dimming", "power_factor_min", "restarting"),
+                    *("follows_dimming", "power_factor_min", "restarting", "settled_or_dark"),
                 )
             }
         for row, slot in enumerate(readings):
@@ -82,6 +82,7 @@ def test_many_lamps_at_once_are_as_each_alone(steps: list[dict[int, tuple[int, d
                 "since_shock_s": UNKNOWN if twin.shock_ms is None else (ts_ms - twin.shock_ms) / 1000,
                 "since_hot_s": UNKNOWN if twin.hot_ms is None else (ts_ms - twin.hot_ms) / 1000,
                 "restarting": float(twin.restarting(ts_ms)),
+                "settled_or_dark": twin.settled_or_dark(ts_ms, snapshot),
                 **twin.judged(snapshot),
             }
             assert {n: column[row] for n, column in said.items()} == pytest.approx(ought, nan_ok=True, rel=1e-9)

@@ -27,6 +27,7 @@ class LampTwin:
     known: Snapshot
     seen: dict[str, float] = field(default_factory=dict[str, float])
     switched_ms: int | None = None
+    kindled_ms: int | None = None
     level_before: float = UNKNOWN
     power_before: float = UNKNOWN
     power_last: float = UNKNOWN
@@ -76,6 +77,14 @@ class LampTwin:
     def restarting(self, ts_ms: int) -> bool:
         started = self.unexpected_ms is not None and ts_ms - self.unexpected_ms < 24 * 3_600_000
         return started and self.went_out_ms is not None and ts_ms - self.went_out_ms < 3_600_000
+
+    def settled_or_dark(self, ts_ms: int, now: Snapshot) -> float:
+        since = self.since_s(ts_ms, now)
+        if isnan(since) or since >= 599.4:
+            return UNKNOWN if isnan(since) else 1.0
+        levels = (of(now, "level_commanded_pct"), self.level_before)
+        warm = self.kindled_ms is not None and ts_ms - self.kindled_ms >= 599_400 and not of(now, "uptime_s") < 599.4
+        return float(warm and all(of(now, "power_w") < max(0.2 * self.expected(level), 3) for level in levels))
 
     def since_s(self, ts_ms: int, now: Snapshot) -> float:
         since = UNKNOWN if self.switched_ms is None else (ts_ms - self.switched_ms) / 1000
@@ -128,6 +137,9 @@ class LampTwin:
             self.switched_ms = ts_ms
         if returned or losses > was_losses:
             self.switched_ms = ts_ms
+        started = starts > was_starts and (burns or missing)
+        if returned or losses > was_losses or started or (new_level and not (was_level > 0 and level > 0)):
+            self.kindled_ms = ts_ms
         if new_level:
             self.level_before, self.power_before = was_level, self.power_last
         if self._starts(gap, now, was_level, starts - was_starts, losses - was_losses):
@@ -162,7 +174,7 @@ class LampTwin:
 
     def _learn(self, ts_ms: int, now: Snapshot) -> None:
         level, power, hour = of(now, "level_commanded_pct"), of(now, "power_w"), ts_ms // 3_600_000
-        warm = self.since_s(ts_ms, now) >= 600 and of(now, "voltage_v") >= 180 and power >= 3
+        warm = self.since_s(ts_ms, now) >= 599.4 and of(now, "voltage_v") >= 180 and power >= 3
         if hour == self.learnt_hour or not level > 0 or not warm:
             return
         self.learnt_hour = hour

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import cast
@@ -16,9 +17,10 @@ from kraj import sun
 from kraj.kinds import LAMP
 from kraj.metrics import Type
 from simulators.faults import one
+from simulators.physics.bank import Bank
 from simulators.physics.frame import DAY_MS, Effects
 from simulators.physics.lamp import LampModel
-from simulators.physics.lighting import WARM_UP, dali_pct
+from simulators.physics.lighting import WARM_UP, dali_pct, linear_pct
 from simulators.physics.program import JITTER_MS, OFF_BEFORE_SUNRISE_MS, ON_AFTER_SUNSET_MS, PROGRAMS, Steps
 from simulators.physics.timeline import Timeline
 from simulators.physics.weather import Weather
@@ -229,6 +231,32 @@ def test_dali_levels_are_those_of_the_standard() -> None:
     for number, pct in ((229, 50), (170, 10), (85, 1), (254, 100)):
         assert light(number) == pytest.approx(pct, rel=0.02)
         assert dali_pct(np.array([light(number)]))[0] == pytest.approx(light(number))
+
+
+def test_linear_levels_are_alike_from_end_to_end() -> None:
+    """IEC 62386-207: level 1 of 254 is 0.39 %, 127 is half of the light, which the logarithmic curve calls 229."""
+    assert linear_pct(np.array([0.1, 50.0, 100.0])) == pytest.approx([100 / 254, 50.0, 100.0])
+    steps = np.unique(linear_pct(np.linspace(0.1, 100, 5000)))
+    assert len(steps) == 254
+    assert np.diff(steps) == pytest.approx(100 / 254)
+
+
+def test_a_lamp_whose_driver_is_declared_linear_goes_by_that_curve() -> None:
+    made = world(region(11, 40))
+    model = cast("LampModel", made.models["lamp"])
+    declared = [
+        replace(lamp, metadata={**lamp.metadata, "dimming_linear": True} if n % 2 else lamp.metadata)
+        for n, lamp in enumerate(model.assets)
+    ]
+    bank = model.lamps.bank
+    model.lamps.bank = Bank.of(11, declared, bank.circuit)
+    made.prepare(AUTUMN)
+    lit = model.lamps.target_pct
+    odd = model.lamps.line.row % 2 == 1
+    for curve, mine in ((linear_pct, odd), (dali_pct, ~odd)):
+        levels = np.unique(lit[mine & (lit > 0)])
+        assert len(levels) > 1
+        assert levels == pytest.approx(curve(levels), rel=1e-9)
 
 
 MOMENT = st.integers(0, 400)

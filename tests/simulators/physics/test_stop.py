@@ -237,3 +237,22 @@ def test_self_tests_are_a_week_old_at_most_and_metrics_of_what_a_stop_lacks_stay
         assert np.isnan(age[~has]).all()
         assert age[has].max() < 7 * 86_400
         assert (np.diff(age[has], axis=1) < 0).any(axis=1).all(), "each is tested once a week"
+
+
+def test_what_is_off_to_save_energy_is_missed_by_nobody_and_a_display_is_wrong_after_two_intervals() -> None:
+    made = world()
+    model = cast("StopModel", made.models["stop"])
+    stop = STOPS[0]
+    broken = [one(cause, REGION, 1, SUMMER, target=stop.key, hours=24, size=1.0) for cause in model.shows]
+    made.prepare(SUMMER, broken)
+    row, ts = np.array([place(model, stop.key)]), SUMMER + np.arange(0, DAY_MS, MINUTE_MS)
+    rows = np.repeat(row, len(ts))
+    wrong = model.shows["display_stale"](rows, ts)
+    after_ms = int(ts[np.argmax(wrong)]) - SUMMER
+    interval_ms = 1000 * int(stop.number("display_interval_s", 300.0))
+    assert interval_ms <= after_ms <= 2 * interval_ms + MINUTE_MS
+    assert wrong[ts >= SUMMER + after_ms].all()
+    assert model.shows["wifi_down"](rows, ts).all()
+    model.ledger.shed[row] = battery.SOS_ONLY
+    for shown in model.shows.values():
+        assert not shown(rows, ts).any()

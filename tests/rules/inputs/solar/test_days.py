@@ -23,10 +23,12 @@ CLEAR_WH = 50_000.0
 class Days:
     """Roofs day by day, from what the engine would have added up."""
 
-    def __init__(self, count: int = 8, twins: int = 0, *, valley: int = 0) -> None:
-        """The first ``twins`` on one site; the first ``valley`` seven kilometres from the others."""
+    def __init__(self, count: int = 8, twins: int = 0, *, valley: int = 0, east: tuple[int, ...] = ()) -> None:
+        """The first ``twins`` on one site; the first ``valley`` seven kilometres from the rest; some face ``east``."""
         places = [n if n < valley else n + 10 * (valley > 0) for n in range(count)]
-        self.series = Series([roof(n, **({"site": "škola"} if n < twins else {})) for n in places])
+        sites = [{"site": "škola"} if n < twins else {} for n in range(count)]
+        facing = [{"azimuth_deg": 90.0} if n in east else {} for n in range(count)]
+        self.series = Series([roof(n, **sites[i], **facing[i]) for i, n in enumerate(places)])
         self.count, self.number = count, 0
 
     def over(self, index: Floats | float, **columns: Floats | float) -> Layer:
@@ -102,11 +104,13 @@ def test_deviations_from_peers_and_twins_are_the_slow_twins(own: list[float], un
         twin_ratios.append(now_twin)
 
 
-def settled(count: int = 12, *, valley: int = 0) -> Days:
-    """Roofs that have been alike for three weeks."""
-    days = Days(count, valley=valley)
+def settled(count: int = 12, *, valley: int = 0, east: tuple[int, ...] = (), new: tuple[int, ...] = ()) -> Days:
+    """Roofs that have been alike for three weeks; of ``new`` ones nothing is known."""
+    days = Days(count, valley=valley, east=east)
+    unknown = np.where(np.isin(np.arange(count), new), 0.0, 1.0)
     for number in range(20):
-        days.over(0.9 + 0.01 * np.sin(np.arange(count) + number)).column("peer_deviation_pct")
+        index = 0.9 + 0.01 * np.sin(np.arange(count) + number)
+        days.over(index, coverage=unknown).column("peer_deviation_pct")
     return days
 
 
@@ -281,3 +285,15 @@ def test_days_after_snow_compare_with_nothing() -> None:
     for _ in range(2):
         assert np.isnan(days.over(0.9).column("peer_deviation_pct")).all()
     assert not np.isnan(days.over(0.9).column("peer_deviation_pct")).any()
+
+
+@pytest.mark.parametrize(("east", "new"), [((1, 2), ()), ((), (1, 2))], ids=["facing another way", "without a past"])
+@pytest.mark.parametrize(("around", "sure"), [(0.4, False), (0.88, True)])
+def test_the_nearest_roofs_tell_of_the_sky_though_they_cannot_be_compared_themselves(
+    east: tuple[int, ...], new: tuple[int, ...], around: float, sure: bool
+) -> None:
+    index = np.full(12, 0.9)
+    index[0], index[1:3] = 0.4, around
+    layer = settled(valley=3, east=east, new=new).over(index)
+    assert np.isnan(layer.column("peer_deviation_pct")[1:3]).all()
+    assert (not np.isnan(layer.column("peer_deviation_sure_pct")[0])) is sure
