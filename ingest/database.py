@@ -25,7 +25,7 @@ log: Any = structlog.get_logger(__name__)
 
 
 class Database:
-    """One connection, one user of it at a time."""
+    """One connection, one user of it at a time; ``patient`` waits for ever for a database that is away."""
 
     def __init__(
         self,
@@ -36,8 +36,10 @@ class Database:
         *,
         now: Clock = real,
         resume: Callable[[Any, int, datetime], Awaitable[None]] | None = None,
+        patient: bool = True,
     ) -> None:
         self.now = now
+        self._patient = patient
         self._resume = resume
         self._url = url
         self._slot_name = slot_name
@@ -62,13 +64,15 @@ class Database:
                 yield writer
 
     async def _open(self) -> Writer:
-        """Retry for ever, politely."""
+        """Retry for ever, politely; who is not patient gets the ``UnavailableError``."""
         pause = BACKOFF_S[0]
         while self._writer is None or self._connection.closed:
             await self._drop()
             try:
                 self._writer = await self._take()
             except UnavailableError as error:
+                if not self._patient:
+                    raise
                 self._counters.retries.labels("database away").inc()
                 log.warning("database away", error=str(error).strip(), retry_in_s=round(pause, 1))
                 await asyncio.sleep(pause)

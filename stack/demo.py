@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -34,7 +35,9 @@ from stack.services import TLS_PORT, Prepared, free_port_from, guarded_broker, p
 from stack.story import Story
 from stack.supervisor import Program, Server
 
-HISTORY_DAYS = 30
+GOES_ON = " (as its data began; --fresh begins anew)"
+UNFINISHED = "past-unfinished"
+"""There while days before are being written: half a past cannot be gone on with, as its models' state is lost."""
 
 
 def run(
@@ -60,7 +63,10 @@ def run(
     )  # a connection per device, here and at the broker
     prepare_folder(settings.state_dir)
     database = EmbeddedPostgres(folder / "database")
-    if fresh:
+    unfinished = folder / UNFINISHED
+    if unfinished.exists():
+        typer.secho("the last start ended while its past was being simulated: all begins anew", fg="yellow", err=True)
+    if fresh or unfinished.exists():
         shutil.rmtree(folder, ignore_errors=True)
     prepare_folder(folder)
     invented = region(seed, devices)
@@ -85,7 +91,7 @@ def run(
         fleet += ["--firmware", str(len(real_ones)), "--flash", str(folder / "firmware"), "--flashed", str(flashed)]
 
     def prepare(url: str) -> None:
-        _prepare(url, database.url("kraj_ingest"), invented, story)
+        _prepare(url, database.url("kraj_ingest"), invented, story, unfinished)
         if real_ones:
             simulated.trust(url, folder)
         provision(url, (device.name for device in invented.devices), authorities, identities, real)
@@ -138,7 +144,7 @@ def _on_firmware(invented: Region, wanted: int) -> list[str]:
         return []
 
 
-def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
+def _prepare(url: str, ingest_url: str, invented: Region, story: Story, unfinished: Path) -> None:
     migrate(url)
     towns = {town.name: town.title for town in invented.municipalities}
     with psycopg.connect(url, autocommit=True) as connection:
@@ -146,7 +152,9 @@ def _prepare(url: str, ingest_url: str, invented: Region, story: Story) -> None:
         register(connection, towns, [new_device(device) for device in invented.devices], begins)
     kept = streets.light(url, invented, begins, story.restless())
     if story.history_start_ms < story.start_ms and history.is_empty(url):
+        unfinished.touch()
         _load_history(ingest_url, invented, story, kept)
+        unfinished.unlink()
     billing.bill(url, begins, moment(story.start_ms))
     with psycopg.connect(url, autocommit=True) as connection:
         mending.catch_up(connection, story.fault_file)
@@ -197,14 +205,15 @@ def _tell(  # noqa: PLR0917 - all that is told
         f"  page     {page}\n"
         f"           the map and the newest reading of each asset; readings arrive while you watch\n"
         f"  faults   {page}alerts\n"
-        f"           what the rules found in {story.history_days} days, and what befalls the region from now on:\n"
+        f"           what the rules found{_judged(story)}, and what befalls the region from now on:\n"
         f"{story.announce()}"
         f"  repairs  mark one as fixed, with light at once: the simulated fault ends within seconds, and readings\n"
         f"           verify it before your eyes\n"
         f"  light    {page}lighting\n"
         f"           every street but one is dimmed by the program {streets.NIGHT}; give a street {streets.QUIET},\n"
         f"           {_watched(invented, story)}\n"
-        f"  clock    {story.offset_s / 3600:+.1f} h: in the region it is {story.now():%H:%M} now\n"
+        f"  clock    {story.offset_s / 3600:+.1f} h: in the region it is {story.now():%H:%M} now"
+        f"{GOES_ON * story.resumed}\n"
         f"  API      {page}openapi.json\n"
         f"  broker   127.0.0.1:{mqtt_port} (MQTT 5, mutual TLS, a certificate per device)\n"
         f"{on_firmware if real_ones else ''}"
@@ -212,6 +221,11 @@ def _tell(  # noqa: PLR0917 - all that is told
         f"Try: kill -9 the process of ingest, the broker or the database. It comes back, and no reading that a\n"
         f"device was told is stored gets lost. Ctrl-C stops everything; the next start goes on with the same data."
     )
+
+
+def _judged(story: Story) -> str:
+    days = min(history.JUDGED_DAYS, story.history_days)
+    return f" in the last {days} of {story.history_days} days" if days else ""
 
 
 def _watched(invented: Region, story: Story) -> str:

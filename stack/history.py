@@ -92,7 +92,7 @@ async def _load(  # noqa: PLR0917 - the public function names them
     at = [moment(start_ms)]
     judge = Judge(counters, clock=lambda: at[0].timestamp())
     judge.listening(on=True)
-    database = Database(url, slot, time.monotonic, counters, now=lambda: at[0], resume=judge.resume)
+    database = Database(url, slot, time.monotonic, counters, now=lambda: at[0], resume=judge.resume, patient=False)
     judged_ms = until_ms - JUDGED_DAYS * DAY_MS
     world = World(region)
     world.tell(keeping, start_ms)

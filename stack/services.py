@@ -8,10 +8,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import typer
 
 from kraj.clock import real
-from kraj.errors import ConfigurationError
+from kraj.errors import ConfigurationError, UnavailableError
 from kraj.settings import Settings
 from kraj.store.migrate import migrate
 from stack import authority
@@ -47,7 +48,10 @@ class Prepared:
 
     def start(self) -> None:
         self.database.start()
-        self._prepare(self.database.url())
+        try:
+            self._prepare(self.database.url())
+        except psycopg.OperationalError as error:  # it was stopped meanwhile, or has died
+            raise UnavailableError(f"the database went away while it was being prepared: {error}") from error
 
     def stop(self) -> None:
         self.database.stop()

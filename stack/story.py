@@ -32,6 +32,8 @@ class Story:
     history_days: int
     faults: tuple[Fault, ...]
     fault_file: Path
+    resumed: bool = False
+    """It began at an earlier start, whose hour and history stay."""
 
     @staticmethod
     def of(folder: Path, region: Region, start: str, history_days: int) -> "Story":
@@ -40,7 +42,8 @@ class Story:
         Raises ``ConfigurationError`` where ``start`` is no time of day.
         """
         file = folder / "story.json"
-        if file.exists():
+        resumed = file.exists()
+        if resumed:
             kept = json.loads(file.read_text())
             start_ms, offset_s, history_days = kept["start_ms"], kept["offset_s"], kept["history_days"]
         else:
@@ -52,7 +55,7 @@ class Story:
         usual = scenario(region.seed, region, first, history_days + AHEAD_DAYS, rate=RATE)
         faults = (*usual, *_pieces(region, start_ms))
         write_private(folder / "faults.json", json.dumps([asdict(fault) for fault in faults]) + "\n")
-        return Story(start_ms, offset_s, history_days, faults, folder / "faults.json")
+        return Story(start_ms, offset_s, history_days, faults, folder / "faults.json", resumed)
 
     @property
     def history_start_ms(self) -> int:

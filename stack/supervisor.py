@@ -20,7 +20,7 @@ BACKOFF_S_MIN = 0.2
 BACKOFF_S_MAX = 10.0
 HEALTHY_S = 30.0
 """What ran this long did not die of its start: its next restart is quick again."""
-READY_S_MAX = 30.0
+READY_S_MAX = 90.0
 STOP_S_MAX = 10.0
 """How long a program may take to finish what it has in hand."""
 WATCH_S = 0.05
