@@ -33,6 +33,7 @@ from api.firmware import pages as firmware_pages
 from api.firmware import routes as firmware_routes
 from api.foreign import pages as foreign_pages
 from api.foreign import routes as foreign_routes
+from api.foreign import upkeep_pages as foreign_upkeep
 from api.importing import pages as import_pages
 from api.importing import routes as import_routes
 from api.importing.work import Importer
@@ -71,6 +72,7 @@ from api.sensorthings import routes as sensorthings_routes
 from api.service import Clock, Service
 from api.site import Site, Static
 from api.texts import catalogues
+from api.throttle import Throttle
 from api.watch import Watch
 from kraj import clock as clocks
 from kraj.errors import ConfigurationError
@@ -116,6 +118,7 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     door = opening.door(settings, service, site, memory, wall)
     opening.install(app, door)
     desk = alerts.Desk(service)
+    sealer = Sealer(settings.state_dir / "secrets")
     mount(
         app,
         health.routes(service),
@@ -130,7 +133,7 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
         order_routes.routes(service),
         request_routes.routes(service),
         firmware_routes.routes(service),
-        foreign_routes.routes(service, Sealer(settings.state_dir / "secrets")),
+        foreign_routes.routes(service, sealer),
         energy_routes.routes(service),
         light_routes.routes(service),
         light_ledger.routes(service),
@@ -151,6 +154,7 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
         following.routes(site, desk),
         firmware_pages.routes(site),
         foreign_pages.routes(site),
+        foreign_upkeep.routes(site, sealer),
         rulebook_pages.routes(site),
         rule_pages.routes(site, trials),
         contact_pages.routes(site, settings.push_public_key),
@@ -176,7 +180,9 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     mount(app, accessibility.routes(site, operator=operator, contact=contact), documented=False)
     shelf = public_opening.install(app, site)
     app.mount("/static", Static())
-    app.add_middleware(Keeper, service=service, answer=answer, wall=wall, memory=memory)
+    per_s, burst = settings.api_share_per_s, settings.api_share_burst
+    share = Throttle(per_s, burst) if per_s else None
+    app.add_middleware(Keeper, service=service, answer=answer, wall=wall, memory=memory, share=share)
     app.add_middleware(Unpacked, minimum_size=2000, compresslevel=5)
     app.add_middleware(Bounds)
     app.add_middleware(Front, shelf=shelf)

@@ -6,8 +6,6 @@ Nobody signs in here: the code, or the key, is what lets a device in. It is slow
 import asyncio
 import base64
 import binascii
-import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from api.database import Connection
 from api.issuing import Issuer, Old
 from api.problems import Problem, responses
 from api.service import Clock, Service
+from api.throttle import Throttle
 from kraj.clock import real
 from kraj.enrolment import Enrolled
 from kraj.errors import ConfigurationError, PayloadError
@@ -31,8 +30,6 @@ FAILURES_PER_S = 10 / 60
 FAILURES_BURST = 20.0
 """From one address. A code has 100 bits; this is against noise, and for a log that can be read."""
 RETRY_S = 10
-ADDRESSES_MAX = 10_000
-"""Of which the latest are remembered."""
 
 STATUS = {
     "code_unknown": 404,
@@ -83,30 +80,6 @@ EXAMPLE = {
     "roots": "-----BEGIN CERTIFICATE-----\n…",
     "not_after": "2028-11-20T06:15:00Z",
 }
-
-
-class Throttle:
-    """A bucket for each address; ``take`` tells whether there is something left, ``left`` only looks."""
-
-    def __init__(self, per_s: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s = per_s
-        self._burst = burst
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def left(self, address: str) -> float:
-        level, since = self._buckets.get(address, (self._burst, self._clock()))
-        return min(self._burst, level + (self._clock() - since) * self._per_s)
-
-    def take(self, address: str) -> bool:
-        left = self.left(address)
-        if left < 1:
-            return False
-        self._buckets[address] = (left - 1, self._clock())
-        self._buckets.move_to_end(address)
-        if len(self._buckets) > ADDRESSES_MAX:
-            self._buckets.popitem(last=False)
-        return True
 
 
 class Desk:

@@ -29,6 +29,7 @@ DEVICE: Example = {
     "boot": 7,
     "firmware": "1.4.0",
     "reset": "power_on",
+    "safe_mode": False,
     "changed_at": "2026-11-21T06:15:00.000Z",
     "assets": [{"asset_id": 17, "channel": 0, "kind": "lamp", "label": "VO-0211"}],
     "unknown_keys": [],
@@ -170,6 +171,7 @@ RULES: Example = {
         }
     ]
 }
+UNMUTED: Example = {"asset_id": 17, "rule": "lamp_out", "at": "2026-11-21T06:15:00.000Z", "who": "Jana"}
 ASSET_RULES: Example = {
     "asset_id": 17,
     "kind": "lamp",

@@ -27,7 +27,7 @@ from api.site import Site, with_parameters
 from kraj.commands import Command
 from kraj.kinds import KINDS
 from kraj.metrics import Kind, Metric, Type
-from kraj.store import commands, queries
+from kraj.store import commands, queries, rulebook
 from kraj.store.queries import AssetFilter, HeadlineRow, folded, lighting
 
 ROWS_MAX = 200
@@ -234,9 +234,12 @@ async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Res
         alerts = await queries.alerts(connection, which, before=None, limit=ALERTS_MAX)
         lightable = asset.device is not None and lighting.switches(asset.kind, asset.metadata)
         lit = await _lit(connection, asset_id, at) if lightable else None
-        lightable = lightable and asset.retired_at is None and await _may_light(connection, asset_id)
+        lightable = lightable and asset.retired_at is None and await _may(connection, asset_id, "act", "control")
+        unmutable = await _may(connection, asset_id, "act")
+        failures = await rulebook.failures(connection)
     say = site.service.texts[choose(request)]
     teller = await desk.telling()
+    said = request.query_params.get("said", "")
     values = reading.values if reading else {}
     flagged = reading.implausible if reading else []
     return site.page(
@@ -259,17 +262,19 @@ async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Res
         title_of=alert_schemas.title,
         lightable=lightable,
         lit=lit,
-        said=request.query_params.get("said") == "light",
+        retriable={row.rule for row in failures if row.writable},
+        unmutable=unmutable,
+        said=said if said in ("light", "unmuted") else None,
     )
 
 
-async def _may_light(connection: Connection, asset_id: int) -> bool:
-    """Whether who asks may have it lit: who works on alerts there, or controls its light."""
+async def _may(connection: Connection, asset_id: int, *wanted: str) -> bool:
+    """Whether who asks has one of these rights there; who works on alerts, or controls light, may have it lit."""
     found = await lighting.town_of(connection, municipality=None, group_id=None, asset_id=asset_id)
     town = None if found is None else found[0]
     rights = [
         await lighting.may(connection, right, municipality_id=town, group_id=None, asset_id=asset_id)
-        for right in ("act", "control")
+        for right in wanted
     ]
     return any(rights)
 

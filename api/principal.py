@@ -12,7 +12,10 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A person as signed in; ``scopes`` narrow what a token may do, ``rights`` is what it can do anywhere at all."""
+    """A person as signed in; ``scopes`` narrow what a token may do, ``rights`` is what it can do anywhere at all.
+
+    ``tenant`` names whose share of the API's time a request takes; None: nobody's.
+    """
 
     person_id: int
     name: str
@@ -23,6 +26,7 @@ class Principal:
     second_factor: bool = False
     session_id: int | None = None
     token_id: int | None = None
+    tenant: str | None = None
 
 
 current: ContextVar[Principal | None] = ContextVar("principal", default=None)

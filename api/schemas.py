@@ -75,6 +75,10 @@ class Device(BaseModel):
     boot: int | None = Field(description="How many times it had started.")
     firmware: str | None
     reset: str | None = Field(description="Why it last started.")
+    safe_mode: bool | None = Field(
+        description="Whether it runs in safe mode: link, commands and the light's fallback alone; null where its"
+        " firmware knows no such mode."
+    )
     changed_at: Instant | None = Field(description="When it said so.")
     assets: list[ServedAsset] = Field(description="What it serves now.")
     unknown_keys: list[str] = Field(description="Keys in its readings that no metric has; at most 50.")

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from ingest.decode import Decoded, Message
 from ingest.foreign import shown
 from ingest.routes import Routes
@@ -49,7 +51,7 @@ def batch_of(
         readings_quarantined=decoded.quarantined,
         received=decoded.received,
         statuses=[
-            StatusRow(m.route.device_id, m.status.online, m.status.boot, m.status.firmware, m.status.reset)
+            StatusRow(m.route.device_id, **msgspec.structs.asdict(m.status))
             for m in sorted([*decoded.device_messages, *decoded.statuses_only], key=lambda m: m.message)
             if m.status is not None
         ],

@@ -19,6 +19,8 @@ OFFERS_MAX = 500
 """On their way at a time: each makes a device load a hundred kilobytes."""
 OFFER_S = 3600
 """An offer counts at the broker for so long; then it is told again."""
+RENEW_S = 60.0
+"""Between two times that a release's blocks are given to the broker anew because devices could not take them."""
 LOOK_S, LOOK_SHARE = 1.0, 0.05
 """Between looks at what devices say that they run, at least; and how much of the time looking may take."""
 
@@ -31,6 +33,7 @@ class Campaigns:
     def __init__(self) -> None:
         self._look_at = -math.inf
         self._remind = False
+        self._renewed: dict[int, float] = {}
 
     async def tend(self, connection: Connection, now: datetime) -> None:
         """What time and what devices say bring: outcomes, the next stage, an end."""
@@ -41,6 +44,7 @@ class Campaigns:
             await offering.settle(connection, now)
             if changed := await offering.step(connection, now):
                 log.info("campaigns of firmware went on", campaigns=changed)
+            await self._renew(connection, now, began)
         self._remind = True
         done = time.monotonic()
         self._look_at = done + max(LOOK_S, (done - began) / LOOK_SHARE)
@@ -63,6 +67,15 @@ class Campaigns:
         except UnavailableError:
             await offering.again(connection, [one.command_id for one in offers], now)
             raise
+
+    async def _renew(self, connection: Connection, now: datetime, at: float) -> None:
+        """Replace blocks that devices could not take, whoever has put them there: ours are retained over them."""
+        found = await offering.doubted(connection, now)
+        due = [one for one in found if at - self._renewed.get(one, -math.inf) >= RENEW_S]
+        if due:
+            await offering.renew(connection, due)
+            self._renewed |= dict.fromkeys(due, at)
+            log.warning("devices could not take a firmware release; giving it to the broker anew", releases=due)
 
     async def _publish(self, connection: Connection, link: Link, kept: Kept, now: datetime) -> None:
         there = await link.deliver_each(

@@ -17,7 +17,7 @@ from ingest.recompile import recompile
 from ingest.session import Link, Outgoing
 from kraj.clock import Clock
 from kraj.errors import UnavailableError
-from kraj.store import dimming, dispatching
+from kraj.store import dimming, dispatching, holding
 from kraj.store.connection import Connection, translated
 from kraj.store.dispatching import Due, Unsent
 from kraj.topics import Channel, Topic
@@ -103,6 +103,7 @@ class Dispatcher:
         now = self._now()
         await dispatching.confirm(connection, now, LOOKED_AT_MAX)
         await dispatching.expire(connection, now, LOOKED_AT_MAX)
+        await holding.hold_contactors(connection, now)
         outgrown = await dispatching.outgrow(connection, now)
         if outgrown:
             log.warning("devices keep later versions than are desired: the versions were raised", devices=outgrown)

@@ -14,7 +14,7 @@ from kraj.topics import Channel, Topic
 
 PAUSE_S = 5.0
 EXPIRY_S = 3600
-"""How long the broker keeps it for a device that has a session and is away."""
+"""How long the broker keeps it at most for a device that has a session and is away."""
 
 log: Any = structlog.get_logger(__name__)
 
@@ -37,7 +37,8 @@ async def _round(database: Database, link: Link | None) -> None:
     told: list[int] = []
     for one in found:
         topic = str(Topic(one.municipality, one.device, Channel.COMMAND))
-        if await link.deliver([topic], one.payload.encode(), EXPIRY_S):
+        left_s = max(1, int((one.expires_at - database.now()).total_seconds()))
+        if await link.deliver([topic], one.payload.encode(), min(EXPIRY_S, left_s)):
             told.append(one.device_command_id)
     if told:
         async with database.writer() as writer:

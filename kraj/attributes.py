@@ -73,6 +73,11 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         _flag("feeder_switched", "Vývod se přes den vypíná", "Feeder is switched off by day"),
         _flag("part_night", "Svítí jen část noci", "Lit for part of the night"),
         _text("driver_model", "Předřadník", "Driver"),
+        _flag(
+            "dimming_linear",
+            "Předřadník stmívá lineárně (jinak logaritmicky)",
+            "Driver dims linearly (else logarithmically)",
+        ),
         _text("lamp_model", "Typ svítidla", "Luminaire"),
         *ORDERS,
     ),

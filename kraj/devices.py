@@ -28,6 +28,7 @@ class DeviceStep(StrEnum):
     RESUMED = "resumed"
     REPLACED = "replaced"
     DECOMMISSIONED = "decommissioned"
+    SAFE_MODE = "safe_mode"
 
 
 _ALIVE = (DeviceState.REGISTERED, DeviceState.PROVISIONED, DeviceState.ACTIVE)
@@ -48,6 +49,7 @@ AFTER: Final[Mapping[DeviceStep, Mapping[DeviceState, DeviceState]]] = {
     DeviceStep.RESUMED: {DeviceState.SUSPENDED: DeviceState.PROVISIONED},
     DeviceStep.REPLACED: dict.fromkeys((*_ALIVE, DeviceState.SUSPENDED), DeviceState.DECOMMISSIONED),
     DeviceStep.DECOMMISSIONED: dict.fromkeys((*_ALIVE, DeviceState.SUSPENDED), DeviceState.DECOMMISSIONED),
+    DeviceStep.SAFE_MODE: {state: state for state in _ALIVE},
 }
 """Step to state before to state after. A decommissioned device stays so, as names are never used again."""
 
@@ -57,6 +59,7 @@ BY_PEOPLE: Final = (
     DeviceStep.RESUMED,
     DeviceStep.REPLACED,
     DeviceStep.DECOMMISSIONED,
+    DeviceStep.SAFE_MODE,
 )
 
 

@@ -126,6 +126,14 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address of the API; beyond loopback only with an https public_url in front."
     )
     api_port: Port = Field(default=8080, description="Port of the API and the pages.")
+    api_share_per_s: Annotated[float, Field(ge=0, le=100_000)] = Field(
+        default=50.0,
+        description="Requests a second that the programs of one municipality may make for long, and as many its people "
+        "at browsers; 0 is no limit. People of the region are not limited.",
+    )
+    api_share_burst: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=1000, description="Requests that they may make at once, before that counts."
+    )
     public_url: str | None = Field(
         default=None, description="Where people reach the pages; messages link there. Without it: the API's address."
     )

@@ -374,6 +374,7 @@ class Status(msgspec.Struct, omit_defaults=True):
     boot: Annotated[int, msgspec.Meta(ge=0, le=BOOT_MAX)] | None = None
     firmware: Annotated[str, msgspec.Meta(max_length=64, pattern=TEXT)] | None = None
     reset: Annotated[str, msgspec.Meta(max_length=64, pattern=TEXT)] | None = None
+    safe_mode: bool | None = None
 
 
 _status = msgspec.json.Decoder(Status)

@@ -1,7 +1,8 @@
 """The commands of ``kraj authority``: thin; each imports what it needs when it is called."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -154,7 +155,7 @@ def authority_issue_server(
 
     settings, now = load(), real()
     files.ensure(settings.authority_folder, now)
-    with running_database(settings) as url, psycopg.connect(url, autocommit=True) as connection:
+    with running_database(settings) as url, _migrated(), psycopg.connect(url, autocommit=True) as connection:
         rows = identity.revoked(connection, now)
     files.export_server(settings.authority_folder, names, rows, out, now)
     typer.echo(f"{out}: server.key, server.pem, trusted.pem, revoked.pem ({len(rows)} revoked)")
@@ -201,7 +202,7 @@ def authority_drop(
     from stack.services import running_database
 
     settings = load()
-    with running_database(settings) as url, psycopg.connect(url, autocommit=True) as connection:
+    with running_database(settings) as url, _migrated(), psycopg.connect(url, autocommit=True) as connection:
         depend = identity.valid_by_generation(connection, real()).get(generation, 0)
     if depend and not yes:
         raise ConfigurationError(
@@ -228,5 +229,20 @@ def _with_device(name: str, act: "Callable[[Connection, int], Awaitable[T]]") ->
                 raise ConfigurationError(f"there is no device {name!r}; register it first")
             return await act(connection, number)
 
-    with running_database(load()) as url:
+    with running_database(load()) as url, _migrated():
         return asyncio.run(within(url))
+
+
+@contextmanager
+def _migrated() -> Generator[None]:
+    """Say what to do about a database in which there is nothing yet."""
+    import psycopg
+
+    from kraj.errors import ConfigurationError
+
+    try:
+        yield
+    except psycopg.errors.UndefinedTable as error:
+        raise ConfigurationError(
+            "there are no tables in the database yet; run `kraj migrate`, or `kraj demo` for a simulated region"
+        ) from error

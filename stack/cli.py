@@ -206,15 +206,18 @@ def year(context: typer.Context) -> None:
 
 @app.command()
 def backtest(
+    *,
     rule: Annotated[Path, typer.Option(help="TOML file with one rule or several, as docs/rules.md says.")],
     since: Annotated[datetime, typer.Option("--from", help="First day, in UTC.")],
     until: Annotated[datetime, typer.Option("--to", help="The day after the last, in UTC.")],
-    confirm: Annotated[bool, typer.Option("--confirm", help="Accept a rule that tells of nearly everything.")] = False,
+    municipality: Annotated[str | None, typer.Option(help="Of this one alone, by name.")] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Accept the rule in spite of a doubt.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
 ) -> None:
     """Judge stored readings by a rule: what it would have told, and how often. Switches nothing on, calls nobody.
 
-    Exit code 1 where it would tell of more than a tenth of the assets a week: then think again, or --confirm.
+    Exit code 1 where it would tell of more than a tenth of the assets a week or in all, or where there were too few
+    readings to see it: then think again, or --confirm.
 
     Example: kraj backtest --rule mine.toml --from 2026-11-01 --to 2026-11-21
     """
@@ -223,9 +226,9 @@ def backtest(
     from stack.services import running_database
 
     with running_database(load()) as url:
-        found = tests.run(url, rule, since, until, unless(as_json))
+        found = tests.run(url, rule, since, until, unless(as_json), municipality=municipality)
     typer.echo(json.dumps(tests.as_json(found)) if as_json else tests.as_text(found))
-    if any(result.too_many for result in found) and not confirm:
+    if any(result.doubts for result in found) and not confirm:
         raise typer.Exit(1)
 
 

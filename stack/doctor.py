@@ -33,6 +33,7 @@ MOSQUITTO_MIN = (2, 0, 10)
 CLOCK_S_MAX = 2.0
 CONNECT_S_MAX = 3
 ENDING_SOON = timedelta(days=30)
+NAMED_MAX = 10
 OPENDATA_OLD = timedelta(days=2)
 GUARDS = ("fsync", "full_page_writes", "synchronous_commit")
 SECRETS = (
@@ -170,10 +171,17 @@ def _certificates_of_ours(folder: Path, at: datetime) -> Check:
 
 
 def _certificates(connection: psycopg.Connection, at: datetime) -> Check:
-    ended, soon = ending(connection, at, at + ENDING_SOON)
-    if ended or soon:
-        found = f"of {ended} devices the certificate has ended, of {soon} it ends within {ENDING_SOON.days} days"
-        remedy = "they renew by themselves when they can reach the API; those that cannot need a new code"
+    told = ending(connection, at, at + ENDING_SOON, NAMED_MAX)
+    if told.devices:
+        more = ", …" if told.ended + told.soon > len(told.devices) else ""
+        found = (
+            f"of {told.ended} devices the certificate has ended, of {told.soon} it ends within {ENDING_SOON.days} days"
+            f": {', '.join(told.devices)}{more}"
+        )
+        remedy = (
+            "those on our own firmware need a new code (`kraj authority code NAME`) and the cable (`kraj firmware "
+            "flash`); others renew by themselves when they can reach the API, or need a new code"
+        )
         return Check("certificates", Verdict.NOTE, found, remedy)
     return _ok("certificates", f"no device's ends within {ENDING_SOON.days} days")
 

@@ -159,7 +159,12 @@ def port_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback on which nobody listens, and that the system gives to nobody else for a minute.
+
+    The connection of a moment that rests in TIME-WAIT keeps it; a server that asks for the port by number gets it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address: tuple[str, int] = probe.getsockname()
+        with socket.create_connection(address):
+            probe.accept()[0].close()
+    return address[1]

@@ -11,13 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from stack.broker import Broker
 from stack.database import OWNER, ROLES, EmbeddedPostgres
 
-settings.register_profile("kraj", deadline=None)  # how long an example takes says how busy the machine is
+# How long an example takes says how busy the machine is.
+settings.register_profile("kraj", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kraj")
 
 TEMPLATE = "kraj_template"
@@ -37,9 +38,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def _open_folder(parent: Path | None = None) -> Path:
-    """Make a temporary folder that the servers' own accounts can reach, which pytest's ``tmp_path`` is not."""
-    folder = Path(tempfile.mkdtemp(prefix="kraj-", dir=parent))
+def _open_folder() -> Path:
+    """Make a temporary folder that the servers' own accounts can reach, which pytest's ``tmp_path`` is not.
+
+    In memory where there is room: making and dropping a database takes 20 ms there, on a disk 150.
+    """
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
+    folder = Path(tempfile.mkdtemp(prefix="kraj-", dir=MEMORY if roomy else None))
     folder.chmod(0o711)
     return folder
 
@@ -76,9 +81,7 @@ def postgres15() -> Iterator[EmbeddedPostgres]:
 
 
 def _serve(bin_dir: Path | None) -> Iterator[EmbeddedPostgres]:
-    """In memory where there is room: making and dropping a database a test takes 20 ms there, on a disk 150."""
-    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
-    folder = _open_folder(MEMORY if roomy else None)
+    folder = _open_folder()
     with EmbeddedPostgres(folder, bin_dir=bin_dir, shared_buffers="64MB") as server:
         _quicken(server)
         yield server
@@ -88,6 +91,9 @@ def _serve(bin_dir: Path | None) -> Iterator[EmbeddedPostgres]:
 def _quicken(server: EmbeddedPostgres) -> None:
     """Tests connect tens of thousands of times: with one round of hashing instead of 4096 that takes half the work."""
     with psycopg.connect(server.url(database="postgres"), autocommit=True) as connection:
+        # Who gives up amidst signing in may leave the line open, and until it is cut no database can be dropped.
+        connection.execute("ALTER SYSTEM SET authentication_timeout = '5s'")
+        connection.execute("SELECT pg_reload_conf()")
         if connection.info.server_version < 160000:
             return
         connection.execute("SET scram_iterations = 1")
@@ -162,12 +168,19 @@ def _admin(server: EmbeddedPostgres, statement: sql.Composed) -> None:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
-    """A broker without passwords."""
+def _broker() -> Iterator[Broker]:
     folder = _open_folder()
     with Broker(folder, open=True) as server:
         yield server
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def broker(_broker: Broker) -> Iterator[Broker]:
+    """A broker without passwords, that holds nothing of earlier tests: no sessions, and no messages for newcomers."""
+    yield _broker
+    _broker.kill()
+    _broker.start()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -1,5 +1,6 @@
 """Around every request: who asks, by cookie or token; who may not come in is told how, before any route runs."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Hashable
@@ -17,6 +18,7 @@ from api.door.origin import SAFE, from_elsewhere
 from api.principal import EVERYTHING, Principal, current
 from api.problems import REALM, Problem
 from api.service import Service
+from api.throttle import Throttle
 from kraj.errors import UnavailableError
 from kraj.store import sign_in
 
@@ -73,12 +75,14 @@ class Keeper:
         answer: Answer,
         wall: Callable[[], datetime],
         memory: Memory,
+        share: Throttle | None = None,
     ) -> None:
         self._app = app
         self._service = service
         self._answer = answer
         self._wall = wall
         self._memory = memory
+        self._share = share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -91,6 +95,7 @@ class Keeper:
             if "\0" in scope["path"]:  # PostgreSQL takes none, and nothing of ours is called so
                 raise Problem("not_found", 404, path=scope["path"])
             found = await self._who(request)
+            self._within_share(found)
             refusal = self._refusal(request, found)
         except (Problem, UnavailableError) as error:
             found, refusal = None, self._answer(request, error)
@@ -144,6 +149,7 @@ class Keeper:
             rights=frozenset(row.rights),
             second_factor=row.second_factor,
             session_id=row.session_id,
+            tenant=row.tenant,
         )
         return self._memory.put(
             key, Found(principal, not row.second_factor and (row.owes_second_factor or row.has_totp))
@@ -177,8 +183,17 @@ class Keeper:
             rights=frozenset(row.rights if EVERYTHING in row.scopes else set(row.rights) & set(row.scopes)),
             second_factor=row.second_factor,
             token_id=row.token_id,
+            tenant=row.tenant,
         )
         return self._memory.put(key, Found(principal, half=row.owes_second_factor and not row.second_factor))
+
+    def _within_share(self, found: Found | None) -> None:
+        """Raise ``Problem('share')`` where a tenant's programs, or its people at browsers, ask too often."""
+        if self._share is None or found is None or found.principal.tenant is None:
+            return
+        name = f"{found.principal.tenant} {'token' if found.principal.token_id is not None else 'session'}"
+        if not self._share.take(name):
+            raise Problem("share", 429, retry_s=max(1, math.ceil(self._share.wait_s(name))))
 
     def _refusal(self, request: Request, found: Found | None) -> Response | None:
         path: str = request.scope["path"]

@@ -120,13 +120,14 @@ def _add_people(router: APIRouter, door: Door) -> None:
 def _add_changes(router: APIRouter, door: Door) -> None:
     @router.post(
         "/people/{person_id}/disable",
-        responses=responses(400, 401, 403, 404, 412, 413, 415, 428) | parameters.example(bodies.HANDED_OVER),
-        openapi_extra=exchange.documented(bodies.Disabling, conditional=True),
+        responses=responses(400, 401, 403, 404, 412, 413, 415, 422, 428) | parameters.example(bodies.HANDED_OVER),
+        openapi_extra=exchange.documented(bodies.Disabling, once_only=True, conditional=True),
         response_model=bodies.HandedOver,
     )
     async def disable(request: Request, person_id: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Shut somebody out everywhere at once; what they had in hand goes to a successor."""
-        body, _ = await exchange.body_of(request, bodies.Disabling)
+        exchange.seen(request)  # before the key: who left out both is told so
+        body, raw = await exchange.body_of(request, bodies.Disabling)
 
         async def doing(connection: Connection) -> Answer:
             found = await managing.known(connection, person_id)
@@ -134,7 +135,7 @@ def _add_changes(router: APIRouter, door: Door) -> None:
             handed = await managing.shut_out(door, connection, person_id, version, body.successor)
             return Answer(exchange.plain(bodies.HandedOver.model_validate(handed, from_attributes=True)))
 
-        response = await exchange.changing(door.service, doing)
+        response = await exchange.posting(door.service, request, raw, doing)
         door.memory.forget()
         return response
 

@@ -39,7 +39,7 @@ class CampaignStep(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    step: Step = Field(description="`go_on`: to all devices, whatever the first ones said, and the others will say.")
+    step: Step = Field(description="`go_on`: to all devices, whatever the first ones said; later failures count.")
 
 
 class FirmwareKey(BaseModel):
@@ -103,9 +103,11 @@ class FirmwareCampaign(BaseModel):
     who: str
     reason: str
     error: str | None = Field(description="Why it stands, or what went wrong.")
+    failures_before: int = Field(description="So many had failed when a person let it go on: they count no more.")
     devices: int
     waiting: int = Field(description="Their stage has not come.")
     offered: int = Field(description="They are told, until they answer.")
+    silent: int = Field(description="Of those: told for three days without an answer. Nobody waits for them.")
     accepted: int = Field(description="They load it and try it.")
     running: int = Field(description="They say that they run it.")
     failed: int = Field(description="They refused it, or could not.")

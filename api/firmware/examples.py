@@ -49,6 +49,8 @@ CAMPAIGN: dict[str, Any] = {
     "running": 18,
     "failed": 0,
     "rolled_back": 0,
+    "silent": 0,
+    "failures_before": 0,
     "cancelled": 0,
 }
 CAMPAIGNS: dict[str, Any] = {"items": [CAMPAIGN], "next_cursor": None}

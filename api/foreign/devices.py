@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from api import parameters
+from api import acting, parameters
 from api.database import Connection
 from api.foreign import bodies
 from api.language import choose
@@ -91,9 +91,14 @@ def _add_devices(router: APIRouter, service: Service) -> None:
 
 
 def _add_password(router: APIRouter, service: Service) -> None:
-    @router.post(f"{ONE}/password", responses=responses(401, 403, 404) | parameters.example(bodies.PASSWORD_EXAMPLE))
-    async def draw(name: DeviceName) -> Response:  # pyright: ignore[reportUnusedFunction]
+    @router.post(
+        f"{ONE}/password",
+        responses=responses(400, 401, 403, 404, 422) | parameters.example(bodies.PASSWORD_EXAMPLE),
+        openapi_extra=exchange.headers(once_only=True),
+    )
+    async def draw(name: DeviceName, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Draw a new password at the broker; it is shown this once, and the old one is good no more."""
+        raw = await acting.bounded(request)
 
         async def doing(connection: Connection) -> Answer:
             await finding.device(connection, name)
@@ -104,7 +109,7 @@ def _add_password(router: APIRouter, service: Service) -> None:
             said = {"user": name, "password": password, "topic": found.topic}
             return Answer(said, 200, {"cache-control": "no-store"}, ("password",))
 
-        return await exchange.changing(service, doing)
+        return await exchange.posting(service, request, raw, doing)
 
     @router.delete(ONE, status_code=204, responses=responses(401, 403, 404))
     async def remove(name: DeviceName) -> Response:  # pyright: ignore[reportUnusedFunction]

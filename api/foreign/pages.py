@@ -1,15 +1,13 @@
 """Pages on which people see whether their devices are understood: raw message, reading, verdict; and a trial."""
 
 import json
-from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api import acting
-from api.foreign import bodies, devices
-from api.foreign import routes as resources
+from api.foreign import bodies, devices, trying
 from api.language import choose
 from api.registry import exchange
 from api.site import Site
@@ -41,21 +39,14 @@ def routes(site: Site) -> APIRouter:
         exchange.who()
         fields = parse_qs((await acting.bounded(request)).decode("utf-8", "replace"), max_num_fields=8)
         given = {name: values[0] for name, values in fields.items()}
-        adapter = Adapter(given["adapter"]) if given.get("adapter") in list(Adapter) else Adapter.JSON
         text, topic, message = (given.get(name, "") for name in ("document", "topic", "message"))
         result: bodies.Tried | None = None
         problem: str | None = None
         try:
-            document: Any = json.loads(text or "{}")
-            if not isinstance(document, dict):
-                raise ValueError("{ is expected at the beginning")
-            body = bodies.TryBody.model_validate(
-                {"adapter": adapter, "document": document, "topic": topic, "message": message}
-            )
-            result = resources.tried(body, int(site.service.clock().timestamp() * 1000), choose(request))
+            result = trying.attempt(site.service, request, given)
         except (ValueError, RecursionError) as error:
             problem = str(error)[:300]
-        return _form(site, request, adapter, text, topic, message=message, result=result, problem=problem)
+        return _form(site, request, trying.adapter(given), text, topic, message=message, result=result, problem=problem)
 
     return router
 

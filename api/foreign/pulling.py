@@ -2,15 +2,14 @@
 
 from typing import Annotated
 
-import psycopg
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api import parameters
 from api.database import Connection
-from api.foreign import bodies
-from api.problems import Problem, responses
-from api.registry import exchange, finding
+from api.foreign import bodies, keeping
+from api.problems import responses
+from api.registry import exchange
 from api.registry.exchange import Answer
 from api.service import Service
 from kraj.sealing import Sealer
@@ -52,23 +51,7 @@ def _add_pulls(router: APIRouter, service: Service, sealer: Sealer) -> None:
         body, raw = await exchange.body_of(request, bodies.PullBody)
 
         async def doing(connection: Connection) -> Answer:
-            await finding.device(connection, body.device)
-            _sendable(body.headers)
-            try:
-                town = await pulls.add(
-                    connection,
-                    name=body.name,
-                    device=body.device,
-                    url=body.url,
-                    headers=sealer.seal(body.headers) if body.headers else None,
-                    interval_s=body.interval_s,
-                    at=service.clock(),
-                )
-            except psycopg.errors.UniqueViolation as error:
-                raise Problem("taken", 409, name=body.name) from error
-            if town is None:
-                raise Problem("device", 404, name=body.device)
-            (row,) = await pulls.pulls(connection, municipality=town, name=body.name, limit=1)
+            row = await keeping.add_pull(connection, sealer, body, service.clock())
             return Answer(exchange.plain(_pull(row)), 201)
 
         return await exchange.posting(service, request, raw, doing)
@@ -78,17 +61,7 @@ def _add_pulls(router: APIRouter, service: Service, sealer: Sealer) -> None:
         """Fetch it no more."""
 
         async def doing(connection: Connection) -> Answer:
-            await finding.municipality(connection, municipality)
-            if not await pulls.drop(connection, municipality, name):
-                raise Problem("pull", 404, name=name)
+            await keeping.drop_pull(connection, municipality, name)
             return Answer(None, 204)
 
         return await exchange.changing(service, doing)
-
-
-def _sendable(headers: dict[str, str]) -> None:
-    """Header names and values that HTTP can carry; no line breaks that would make others of them."""
-    for name, value in headers.items():
-        fit = all(text.isascii() and text.isprintable() and 0 < len(text) <= 2000 for text in (name, value))
-        if not fit or not name.replace("-", "").replace("_", "").isalnum():
-            raise Problem("body", 400, name="headers", value=name)

@@ -2,21 +2,18 @@
 
 from typing import Annotated, Any
 
-import psycopg
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api import parameters
 from api.database import Connection
-from api.foreign import bodies, devices, pulling
+from api.foreign import bodies, devices, keeping, pulling
 from api.language import choose
 from api.problems import Problem, responses
 from api.registry import exchange, finding
 from api.registry.exchange import Answer
 from api.service import Service
 from kraj.foreign import adapters, trial
-from kraj.foreign.mapping import MappingError
-from kraj.foreign.records import Adapter
 from kraj.foreign.trial import Trial
 from kraj.foreign.verdict import as_json
 from kraj.kinds import KINDS
@@ -87,22 +84,8 @@ def _in_words(found: Trial, language: str) -> bodies.Tried:
     )
 
 
-def _checked(adapter: Adapter, document: dict[str, Any]) -> None:
-    try:
-        adapters.check(adapter, document)
-    except MappingError as error:
-        raise Problem("mapping_wrong", 400, errors="; ".join(f"{at}: {text}" for at, text in error.errors)) from error
-
-
 def _mapping(row: foreign.MappingRow) -> bodies.Mapping:
     return bodies.Mapping.model_validate(row, from_attributes=True)
-
-
-async def _one_mapping(connection: Connection, town: str, name: str) -> foreign.MappingRow:
-    found = await foreign.mappings(connection, municipality=town, name=name, limit=1)
-    if not found:
-        raise Problem("mapping", 404, name=name)
-    return found[0]
 
 
 ONE = "/mappings/{municipality}/{name}"
@@ -120,7 +103,7 @@ def _add_mappings(router: APIRouter, service: Service) -> None:
     async def mapping(municipality: Town, name: Named, response: Response) -> bodies.Mapping:  # pyright: ignore[reportUnusedFunction]
         """One mapping."""
         async with service.database.connection() as connection:
-            row = await _one_mapping(connection, municipality, name)
+            row = await keeping.mapping(connection, municipality, name)
         response.headers["etag"] = exchange.etag(row.version)
         return _mapping(row)
 
@@ -138,19 +121,7 @@ def _add_making(router: APIRouter, service: Service) -> None:
         body, raw = await exchange.body_of(request, bodies.MappingBody)
 
         async def doing(connection: Connection) -> Answer:
-            await finding.municipality(connection, body.municipality)
-            _checked(body.adapter, body.document)
-            made = await foreign.save_mapping(
-                connection,
-                body.municipality,
-                body.name,
-                adapter=body.adapter,
-                document=body.document,
-                version=0,
-                at=service.clock(),
-            )
-            if made is None:
-                raise Problem("taken", 409, name=body.name)
+            await keeping.add_mapping(connection, body, service.clock())
             return await _answer(connection, body.municipality, body.name, 201)
 
         return await exchange.posting(service, request, raw, doing)
@@ -167,20 +138,9 @@ def _add_making(router: APIRouter, service: Service) -> None:
 
         async def doing(connection: Connection) -> Answer:
             await finding.municipality(connection, municipality)
-            found = await _one_mapping(connection, municipality, name)
+            found = await keeping.mapping(connection, municipality, name)
             version = exchange.expected(request, found.version)
-            _checked(Adapter(found.adapter), body.document)
-            made = await foreign.save_mapping(
-                connection,
-                municipality,
-                name,
-                adapter=found.adapter,
-                document=body.document,
-                version=version,
-                at=service.clock(),
-            )
-            if made is None:
-                raise exchange.changed()
+            await keeping.change_mapping(connection, found, body.document, version, service.clock())
             return await _answer(connection, municipality, name, 200)
 
         return await exchange.changing(service, doing)
@@ -192,17 +152,12 @@ def _add_removing(router: APIRouter, service: Service) -> None:
         """Remove a mapping that no device is read by."""
 
         async def doing(connection: Connection) -> Answer:
-            await finding.municipality(connection, municipality)
-            try:
-                if not await foreign.drop_mapping(connection, municipality, name):
-                    raise Problem("mapping", 404, name=name)
-            except psycopg.errors.ForeignKeyViolation as error:
-                raise Problem("mapping_used", 409, name=name) from error
+            await keeping.drop_mapping(connection, municipality, name)
             return Answer(None, 204)
 
         return await exchange.changing(service, doing)
 
 
 async def _answer(connection: Connection, town: str, name: str, status: int) -> Answer:
-    row = await _one_mapping(connection, town, name)
+    row = await keeping.mapping(connection, town, name)
     return Answer(exchange.plain(_mapping(row)), status, {"etag": exchange.etag(row.version)})

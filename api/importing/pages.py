@@ -49,15 +49,20 @@ def routes(site: Site, importer: Importer) -> APIRouter:
     @router.post("/{import_id}/apply")
     async def apply(request: Request, import_id: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         await acting.bounded(request)
-        await work.apply(site.service, import_id)
+        service = site.service
+        async with work.applying(service, import_id), service.database.connection(write=True) as connection:
+            await work.apply(connection, import_id, service.clock())
         return RedirectResponse(f"/imports/{import_id}?said=applied#said", 303)
 
     @router.post("/{import_id}/undo")
     async def undo(request: Request, import_id: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         body = await acting.bounded(request)
-        _, standing = await work.undo(site.service, import_id, leave=b"leave=yes" in body.split(b"&"))
-        if standing:
-            return await _preview(site, request, import_id, standing)
+        leave = b"leave=yes" in body.split(b"&")
+        try:
+            async with site.service.database.connection(write=True) as connection:
+                await work.undo(connection, import_id, site.service.clock(), leave=leave)
+        except work.StandingError as error:
+            return await _preview(site, request, import_id, error.rows)
         return RedirectResponse(f"/imports/{import_id}?said=undone#said", 303)
 
     return router

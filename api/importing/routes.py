@@ -16,6 +16,7 @@ from api.problems import Problem, responses
 from api.registry import exchange
 from api.registry.exchange import Answer, Connection
 from api.service import Service
+from api.texts import Catalogue
 from kraj.importing import Unreadable
 from kraj.importing.columns import headings
 from kraj.importing.findings import FINDINGS, told
@@ -171,20 +172,29 @@ async def begun(importer: Importer, request: Request, raw: bytes, doing: Doing, 
 
 def _add_steps(router: APIRouter, service: Service) -> None:
     @router.post(
-        "/imports/{import_id}/apply", responses=responses(403, 404, 409) | parameters.example(examples.APPLIED)
+        "/imports/{import_id}/apply",
+        response_model=bodies.AppliedBody,
+        responses=responses(400, 403, 404, 409, 422) | parameters.example(examples.APPLIED),
+        openapi_extra=exchange.headers(once_only=True),
     )
-    async def apply(import_id: Number, request: Request) -> bodies.AppliedBody:  # pyright: ignore[reportUnusedFunction]
+    async def apply(import_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Register every new row, or, where anything is wrong, none."""
-        await acting.bounded(request)
-        return bodies.AppliedBody(import_id=import_id, rows_created=await work.apply(service, import_id))
+        raw = await acting.bounded(request)
+
+        async def doing(connection: Connection) -> Answer:
+            made = await work.apply(connection, import_id, service.clock())
+            return Answer(exchange.plain(bodies.AppliedBody(import_id=import_id, rows_created=made)))
+
+        async with work.applying(service, import_id):
+            return await exchange.posting(service, request, raw, doing)
 
     @router.post(
         "/imports/{import_id}/undo",
         response_model=bodies.UndoneBody,
-        responses=responses(400, 403, 404)
+        responses=responses(400, 403, 404, 422)
         | parameters.example(examples.UNDONE)
         | responses(409, schema=bodies.StandingProblem.model_json_schema()),
-        openapi_extra=acting.documented(bodies.UndoBody),
+        openapi_extra=exchange.documented(bodies.UndoBody, once_only=True),
     )
     async def undo(import_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Take back what an import has registered, as one action.
@@ -194,25 +204,31 @@ def _add_steps(router: APIRouter, service: Service) -> None:
         """
         raw = await acting.bounded(request)
         leave = exchange.read(bodies.UndoBody, raw).leave if raw.strip() else False
-        removed, standing = await work.undo(service, import_id, leave=leave)
-        if standing:
-            say = service.texts[choose(request)]
-            listed = [
-                {"row": row, "reason": reason, "sentence": say(f"import.standing.{reason}")}
-                for row, reason in standing.items()
-            ]
-            details = {
-                "type": "/problems/import_standing",
-                "title": say("problem.import_standing.title"),
-                "status": 409,
-                "detail": say("problem.import_standing.detail", count=len(standing)),
-                "hint": say("problem.import_standing.hint"),
-                "instance": request.url.path,
-                "rows": listed[: parameters.PAGE_MAX],
-            }
-            return JSONResponse(details, 409, media_type="application/problem+json")
-        done = bodies.UndoneBody(import_id=import_id, rows_removed=removed)
-        return JSONResponse(exchange.plain(done))
+
+        async def doing(connection: Connection) -> Answer:
+            removed = await work.undo(connection, import_id, service.clock(), leave=leave)
+            return Answer(exchange.plain(bodies.UndoneBody(import_id=import_id, rows_removed=removed)))
+
+        try:
+            return await exchange.posting(service, request, raw, doing)
+        except work.StandingError as error:
+            return _standing(error.rows, service.texts[choose(request)], request.url.path)
+
+
+def _standing(rows: dict[int, str], say: Catalogue, path: str) -> Response:
+    listed = [
+        {"row": row, "reason": reason, "sentence": say(f"import.standing.{reason}")} for row, reason in rows.items()
+    ]
+    details = {
+        "type": "/problems/import_standing",
+        "title": say("problem.import_standing.title"),
+        "status": 409,
+        "detail": say("problem.import_standing.detail", count=len(rows)),
+        "hint": say("problem.import_standing.hint"),
+        "instance": path,
+        "rows": listed[: parameters.PAGE_MAX],
+    }
+    return JSONResponse(details, 409, media_type="application/problem+json")
 
 
 def unreadable(error: Unreadable, language: str) -> Problem:

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -180,55 +182,89 @@ def file_errors(record: ImportRecord) -> list[Finding]:
     return [finding for finding in every if finding.level is Level.ERROR]
 
 
-async def apply(service: Service, import_id: int) -> int:
-    """Register what the preview showed, all or nothing; how many rows were new."""
+class StaleError(Exception):
+    """The registry has changed so that rows of the preview are wrong by now."""
+
+
+class StandingError(Exception):
+    """Rows cannot be taken back: by number, with the reason. Nothing was done."""
+
+    def __init__(self, rows: dict[int, str]) -> None:
+        super().__init__(f"{len(rows)} rows")
+        self.rows = rows
+
+
+@asynccontextmanager
+async def applying(service: Service, import_id: int) -> AsyncGenerator[None]:
+    """Around the transaction of ``apply``: where the registry has changed, the preview shows it, and 409 says so."""
+    try:
+        yield
+    except StaleError as error:
+        async with service.database.connection(write=True) as connection:
+            if (await _held(connection, import_id)).state == "preview":
+                await imports.renew(connection, import_id, await _judged(connection, import_id))
+        raise Problem("import_changed", 409) from error
+
+
+async def _held(connection: Connection, import_id: int) -> ImportRecord:
+    await imports.take_time(connection)
+    await imports.lock(connection)
+    return await found(connection, import_id, hold=True)
+
+
+async def _judged(connection: Connection, import_id: int) -> Sequence[Judged]:
+    """The rows by the registry as it is now."""
+    kept = await imports.rows(connection, import_id, after=0, limit=None)
+    before = [imports.as_row(row, MADE_ANEW) for row in kept]
+    return await asyncio.to_thread(judge, before, await imports.registry(connection, before))
+
+
+async def apply(connection: Connection, import_id: int, at: datetime) -> int:
+    """Register what the preview showed, all or nothing; how many rows were new. Raises ``StaleError``."""
     who = registering_person()
-    stale = False
-    async with service.database.connection(write=True) as connection:
-        await imports.take_time(connection)
-        await imports.lock(connection)
-        record = await found(connection, import_id, hold=True)
-        if record.state != "preview":
-            raise Problem("import_state", 409, state=record.state)
-        if record.rows_wrong or file_errors(record):
-            raise Problem("import_wrong", 409, count=record.rows_wrong + len(file_errors(record)))
-        kept = await imports.rows(connection, import_id, after=0, limit=None)
-        before = [imports.as_row(row, MADE_ANEW) for row in kept]
-        there = await imports.registry(connection, before)
-        judged = await asyncio.to_thread(judge, before, there)
-        if any(one.row.wrong for one in judged):
-            await imports.renew(connection, import_id, judged)
-            stale = True
-        else:
-            reason = f"import {import_id}"
-            at = service.clock()
-            try:
-                done = await imports.apply(connection, import_id, judged, who=who.name, reason=reason, at=at)
-            except (psycopg.IntegrityError, psycopg.errors.InsufficientPrivilege) as error:
-                raise Problem("import_changed", 409) from error
-            await audit.note(connection, "import.applied", reason, {"rows": done}, municipality_id=only_town(judged))
-            return done
-    if stale:
-        raise Problem("import_changed", 409)
-    return 0
+    record = await _held(connection, import_id)
+    if record.state != "preview":
+        raise Problem("import_state", 409, state=record.state)
+    if record.rows_wrong or file_errors(record):
+        raise Problem("import_wrong", 409, count=record.rows_wrong + len(file_errors(record)))
+    judged = await _judged(connection, import_id)
+    if any(one.row.wrong for one in judged):
+        raise StaleError
+    reason = f"import {import_id}"
+    try:
+        done = await imports.apply(connection, import_id, judged, who=who.name, reason=reason, at=at)
+    except (psycopg.IntegrityError, psycopg.errors.InsufficientPrivilege) as error:
+        raise Problem("import_changed", 409) from error
+    await audit.note(connection, "import.applied", reason, {"rows": done}, municipality_id=only_town(judged))
+    return done
 
 
-async def undo(service: Service, import_id: int, *, leave: bool) -> tuple[int, dict[int, str]]:
-    """Take an import back; how many rows went. The rows that stand in the way, with reasons, where nothing was done."""
+async def undo(connection: Connection, import_id: int, at: datetime, *, leave: bool) -> int:
+    """Take an import back; how many rows went. Raises ``StandingError`` for rows that stand in the way."""
     registering_person()
-    async with service.database.connection(write=True) as connection:
-        await imports.take_time(connection)
-        record = await found(connection, import_id)
-        if record.state != "applied":
-            raise Problem("import_state", 409, state=record.state)
-        try:
-            removed, left = await imports.undo(connection, import_id, leave=leave, at=service.clock())
-        except psycopg.errors.NoDataFound as error:
-            raise Problem("import_right", 403) from error
-        if left and not leave:
-            return 0, await imports.standing(connection, import_id)
-        await audit.note(connection, "import.undone", f"import {import_id}", {"rows": removed, "left": left})
-        return removed, {}
+    await imports.take_time(connection)
+    record = await found(connection, import_id)
+    if record.state != "applied":
+        raise Problem("import_state", 409, state=record.state)
+    try:
+        removed, left = await imports.undo(connection, import_id, leave=leave, at=at)
+    except psycopg.errors.NoDataFound as error:
+        raise Problem("import_right", 403) from error
+    if left and not leave:
+        raise StandingError(await imports.standing(connection, import_id))
+    await audit.note(connection, "import.undone", f"import {import_id}", {"rows": removed, "left": left})
+    return removed
 
 
-__all__ = ["Importer", "Parsed", "apply", "defaults", "file_errors", "found", "registering_person", "undo"]
+__all__ = [
+    "Importer",
+    "Parsed",
+    "StandingError",
+    "apply",
+    "applying",
+    "defaults",
+    "file_errors",
+    "found",
+    "registering_person",
+    "undo",
+]

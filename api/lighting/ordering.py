@@ -84,6 +84,8 @@ async def _order(
 def _nothing(body: Aimed, reached: commands.Targets) -> Problem:
     if body.asset_id is not None and reached.suspended:
         return Problem("lamp_suspended", 409, name=body.asset_id)
+    if body.asset_id is not None and reached.other_system:
+        return Problem("lamp_foreign", 409, name=body.asset_id)
     if body.asset_id is not None:
         return Problem("lamp_uncontrolled", 409, name=body.asset_id)
     return Problem("lamps_none", 409, lamps=reached.lamps)

@@ -157,25 +157,33 @@ def _add_reading(router: APIRouter, service: Service) -> None:
 
 
 def _add_steps(router: APIRouter, service: Service) -> None:
-    async def taken(request: Request, number: int, *, undone: bool) -> figures.MeterImportAnswer:
-        await acting.bounded(request)
-        await work.step(service, number, undone=undone)
-        async with service.database.connection() as connection:
-            return shown(service, await work.an_import(connection, number), choose(request))
+    async def taken(request: Request, number: int, *, undone: bool) -> Response:
+        raw = await acting.bounded(request)
+
+        async def doing(connection: Connection) -> Answer:
+            await work.step(connection, number, service.clock(), undone=undone)
+            body = shown(service, await work.an_import(connection, number), choose(request))
+            return Answer(exchange.plain(body))
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.post(
         "/imports/{meter_import_id}/apply",
-        responses=responses(403, 404, 409) | parameters.example(examples.IMPORT | {"state": "applied"}),
+        responses=responses(400, 403, 404, 409, 422) | parameters.example(examples.IMPORT | {"state": "applied"}),
+        openapi_extra=exchange.headers(once_only=True),
+        response_model=figures.MeterImportAnswer,
     )
-    async def apply(meter_import_id: ImportId, request: Request) -> figures.MeterImportAnswer:  # pyright: ignore[reportUnusedFunction]
+    async def apply(meter_import_id: ImportId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Let the file count; what it says takes the place of what earlier files said."""
         return await taken(request, meter_import_id, undone=False)
 
     @router.post(
         "/imports/{meter_import_id}/undo",
-        responses=responses(403, 404, 409) | parameters.example(examples.IMPORT | {"state": "undone"}),
+        responses=responses(400, 403, 404, 409, 422) | parameters.example(examples.IMPORT | {"state": "undone"}),
+        openapi_extra=exchange.headers(once_only=True),
+        response_model=figures.MeterImportAnswer,
     )
-    async def undo(meter_import_id: ImportId, request: Request) -> figures.MeterImportAnswer:  # pyright: ignore[reportUnusedFunction]
+    async def undo(meter_import_id: ImportId, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Take a file back: what earlier files said holds again, its invoices are withdrawn."""
         return await taken(request, meter_import_id, undone=True)
 

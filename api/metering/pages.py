@@ -15,7 +15,7 @@ from api.importing import receiving
 from api.importing.routes import unreadable
 from api.importing.work import Importer
 from api.language import choose
-from api.metering import bodies, import_routes, job_pages, work
+from api.metering import bodies, import_routes, job_pages, sharing, work
 from api.metering.import_routes import ImportId
 from api.metering.point_routes import EanPath, InvoiceId, LinkId
 from api.metering.routes import TariffId
@@ -29,8 +29,11 @@ from kraj.store import meters, tariffs
 from kraj.tariffs import DIRECTIONS, scope, timeline
 
 SHOWN_MAX: Final = 500
+SHARES_SHOWN_MAX: Final = 5000
 LISTED_MAX: Final = 20
-SAID = frozenset({"declared", "withdrawn", "factor", "point", "linked", "ended", "invoice", "applied", "undone"})
+SAID = frozenset(
+    {"declared", "withdrawn", "factor", "point", "linked", "ended", "invoice", "applied", "undone", "allocated"}
+)
 Doing = Callable[[Connection], Awaitable[Any]]
 
 
@@ -40,6 +43,7 @@ def routes(site: Site, importer: Importer) -> APIRouter:
     _add_tariffs(router, site)
     _add_points(router, site)
     _add_point(router, site)
+    _add_shares(router, site)
     _add_imports(router, site, importer)
     job_pages.add(router, site)
     return router
@@ -164,6 +168,21 @@ def _add_point(router: APIRouter, site: Site) -> None:
         return await _done(site, request, doing, there, lambda p: _point(site, request, ean, given, p))
 
 
+def _add_shares(router: APIRouter, site: Site) -> None:
+    @router.post("/metering/points/{ean}/shares")
+    async def allocate(request: Request, ean: EanPath) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given = await forms.read(request)
+        at = site.service.clock()
+
+        async def doing(connection: Connection) -> None:
+            fields = _filled(given, "valid_from", "source") | {"ean": ean}
+            fields["shares"] = sharing.shares(given.get("shares", ""), ean)
+            await work.allocate(connection, forms.checked(bodies.AllocationBody, fields), at)
+
+        there = f"/metering/points/{ean}?said=allocated#said"
+        return await _done(site, request, doing, there, lambda p: _point(site, request, ean, given, p))
+
+
 def _add_imports(router: APIRouter, site: Site, importer: Importer) -> None:
     @router.post("/metering/imports")
     async def upload(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -196,7 +215,8 @@ def _add_imports(router: APIRouter, site: Site, importer: Importer) -> None:
         await acting.bounded(request)
         if step not in {"apply", "undo"}:
             raise Problem("not_found", 404, method="POST", path=request.url.path, detail="")
-        await work.step(site.service, meter_import_id, undone=step == "undo")
+        async with site.service.database.connection(write=True) as connection:
+            await work.step(connection, meter_import_id, site.service.clock(), undone=step == "undo")
         said = "undone" if step == "undo" else "applied"
         return RedirectResponse(f"/metering/imports/{meter_import_id}?said={said}#said", 303)
 
@@ -283,6 +303,7 @@ async def _point(
         sides = [(way, *await work.reconciled(connection, point, way, year)) for way in DIRECTIONS]
         links = await meters.links(connection, ean)
         bills = await meters.invoices(connection, ean=ean, limit=SHOWN_MAX)
+        keys = await meters.allocations(connection, municipality=None, ean=ean, after=0, limit=SHARES_SHOWN_MAX)
         towns, _ = await tariffs.may_anywhere(connection)
         scopes = await meters.scopes(connection, point.municipality, SHOWN_MAX)
     known = [(way, months, billed) for way, months, billed in sides if way == "import" or _any(months + billed)]
@@ -296,6 +317,7 @@ async def _point(
         sides=known,
         links=links,
         invoices=bills,
+        versions=sharing.versions(keys),
         scopes=scopes,
         directions=DIRECTIONS,
         may=point.municipality in {name for name, _ in towns},

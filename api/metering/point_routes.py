@@ -148,7 +148,7 @@ def _add_links(router: APIRouter, service: Service) -> None:
     @router.post(
         f"{path}/{{meter_link_id}}/end",
         responses=WRITES | parameters.example({"items": [examples.LINK]}),
-        openapi_extra=exchange.documented(bodies.EndBody),
+        openapi_extra=exchange.documented(bodies.EndBody, once_only=True),
         response_model=bodies.Links,
     )
     async def end(request: Request, ean: EanPath, meter_link_id: LinkId) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -234,7 +234,7 @@ def _add_invoices(router: APIRouter, service: Service) -> None:
     @router.post(
         "/invoices/{invoice_id}/withdraw",
         responses=WRITES | parameters.example(examples.INVOICE),
-        openapi_extra=exchange.documented(bodies.WithdrawBody),
+        openapi_extra=exchange.documented(bodies.WithdrawBody, once_only=True),
         response_model=bodies.InvoiceAnswer,
     )
     async def withdraw(request: Request, invoice_id: InvoiceId) -> Response:  # pyright: ignore[reportUnusedFunction]

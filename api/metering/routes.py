@@ -92,7 +92,7 @@ def _add_withdrawing(router: APIRouter, service: Service) -> None:
     @router.post(
         "/tariffs/{tariff_id}/withdraw",
         responses=WRITES | parameters.example(examples.TARIFF),
-        openapi_extra=exchange.documented(bodies.WithdrawBody),
+        openapi_extra=exchange.documented(bodies.WithdrawBody, once_only=True),
         response_model=bodies.TariffAnswer,
     )
     async def withdraw(request: Request, tariff_id: TariffId) -> Response:  # pyright: ignore[reportUnusedFunction]

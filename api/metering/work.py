@@ -304,20 +304,19 @@ async def an_import(connection: Connection, number: int) -> MeterImport:
     return found
 
 
-async def step(service: Service, number: int, *, undone: bool) -> int:
+async def step(connection: Connection, number: int, at: datetime, *, undone: bool) -> int:
     """Apply a preview or take back what is applied; how many quarter-hours or invoices it was about."""
     person = who()
-    async with service.database.connection(write=True) as connection:
-        await imports.take_time(connection)
-        found = await an_import(connection, number)
-        if found.state != ("applied" if undone else "preview"):
-            raise Problem("import_state", 409, state=found.state)
-        if not undone and not applicable(found):
-            raise Problem("import_wrong", 409, count=found.rows_wrong)
-        with refusals():
-            done = await meters.step(connection, number, undone=undone, who=person.title, at=service.clock())
-        if done is None:
-            raise Problem("metering_right", 403)
-        word = "metering.undone" if undone else "metering.applied"
-        await audit.note(connection, word, f"meter import {number}", {"rows": done})
-        return done
+    await imports.take_time(connection)
+    found = await an_import(connection, number)
+    if found.state != ("applied" if undone else "preview"):
+        raise Problem("import_state", 409, state=found.state)
+    if not undone and not applicable(found):
+        raise Problem("import_wrong", 409, count=found.rows_wrong)
+    with refusals():
+        done = await meters.step(connection, number, undone=undone, who=person.title, at=at)
+    if done is None:
+        raise Problem("metering_right", 403)
+    word = "metering.undone" if undone else "metering.applied"
+    await audit.note(connection, word, f"meter import {number}", {"rows": done})
+    return done

@@ -78,7 +78,8 @@ def _add_targets(router: APIRouter, site: Site, push_key: str | None) -> None:
     @router.post("/targets/{number}/test")
     async def test(request: Request, number: Number) -> Response:  # pyright: ignore[reportUnusedFunction]
         await acting.bounded(request)
-        await keeping.test(service, number)
+        async with service.database.connection(write=True) as connection:
+            await keeping.test(connection, number, service.clock())
         return RedirectResponse("/notifications?said=test", 303)
 
 

@@ -134,15 +134,19 @@ def _add_changes(router: APIRouter, service: Service) -> None:
     @router.post(
         f"{ONE}/test",
         status_code=202,
-        responses=responses(400, 403, 404, 413, 415) | {202: parameters.example(TARGET)[200]},
-        openapi_extra=acting.documented(EmptyBody),
+        responses=responses(400, 403, 404, 413, 415, 422) | {202: parameters.example(TARGET)[200]},
+        openapi_extra=exchange.documented(EmptyBody, once_only=True),
+        response_model=Target,
     )
-    async def test(target_id: Number, request: Request) -> Target:  # pyright: ignore[reportUnusedFunction]
+    async def test(target_id: Number, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Send a test message; `test_waits`, `tested_at` and `test_error` tell what became of it."""
-        await acting.json_body(request, EmptyBody)
-        await keeping.test(service, target_id)
-        async with service.database.connection() as connection:
-            return await _target(connection, target_id)
+        _, raw = await exchange.body_of(request, EmptyBody)
+
+        async def doing(connection: Connection) -> Answer:
+            await keeping.test(connection, target_id, service.clock())
+            return Answer(exchange.plain(await _target(connection, target_id)), 202)
+
+        return await exchange.posting(service, request, raw, doing)
 
     @router.post(
         f"{ONE}/secret",

@@ -157,11 +157,10 @@ async def drop(service: Service, number: int) -> None:
         await contacts.drop_target(connection, number)
 
 
-async def test(service: Service, number: int) -> None:
+async def test(connection: Connection, number: int, at: datetime) -> None:
     """Let the worker send a test message."""
-    async with service.database.connection(write=True) as connection:
-        await known(connection, number)
-        await contacts.ask_test(connection, number, who=who(), at=service.clock())
+    await known(connection, number)
+    await contacts.ask_test(connection, number, who=who(), at=at)
 
 
 async def put_on_call(connection: Connection, body: TurnBody, at: datetime) -> int:

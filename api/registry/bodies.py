@@ -163,6 +163,14 @@ class StepBody(Strict):
     reason: Reason = Field("", description="Why; it stays in the device's history.")
 
 
+class SafeModeBody(Strict):
+    """That a device is to start once more, in safe mode."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=written.LINE)] = Field(
+        description="Why; it stays in the device's history.", examples=["Restarts by itself since the last update."]
+    )
+
+
 class ReplaceBody(Strict):
     """The new device that takes over everything that the old one served."""
 

@@ -88,6 +88,26 @@ def _add_life(router: APIRouter, service: Service) -> None:
         return await exchange.posting(service, request, raw, doing)
 
     @router.post(
+        "/devices/{name}/safe-mode",
+        responses=responses(400, 401, 403, 404, 409, 413, 415, 422) | parameters.example(shown.DEVICE),
+        openapi_extra=exchange.documented(bodies.SafeModeBody, once_only=True),
+        response_model=schemas.Device,
+    )
+    async def safe_mode(request: Request, name: DeviceName) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Have a device of our firmware start in safe mode: link, commands and the light's fallback alone.
+
+        For administrators. Told for an hour; `safe_mode` is true once the device has started so, for six hours or until
+        it starts anew.
+        """
+        body, raw = await exchange.body_of(request, bodies.SafeModeBody)
+
+        async def doing(connection: Connection) -> Answer:
+            await work.safe_mode(connection, name, body, service.clock())
+            return await _answer(connection, name, 200)
+
+        return await exchange.posting(service, request, raw, doing)
+
+    @router.post(
         "/devices/{name}/replace",
         responses=responses(400, 401, 403, 404, 409, 413, 415, 422) | parameters.example(shown.DEVICE),
         openapi_extra=exchange.documented(bodies.ReplaceBody, once_only=True),

@@ -80,11 +80,17 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def expected(request: Request, version: int) -> int:
-    """The version that the caller has seen, which is the one there is; 428 without If-Match, 412 for another one."""
+def seen(request: Request) -> str:
+    """What If-Match says; 428 without it, whatever else is wrong."""
     given = request.headers.get("if-match")
     if given is None:
         raise Problem("if_match", 428)
+    return given
+
+
+def expected(request: Request, version: int) -> int:
+    """The version that the caller has seen, which is the one there is; 428 without If-Match, 412 for another one."""
+    given = seen(request)
     if given.strip() == "*":
         return version
     if version not in [int(match[1]) for part in given.split(",") if (match := ETAG.fullmatch(part.strip()))]:

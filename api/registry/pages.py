@@ -32,7 +32,9 @@ ROWS = 100
 HITS = 30
 PLACES_MAX = 2000
 """Of known assets on the map of the form; more is a grey cloud."""
-SAID = frozenset({"added", "changed", "retired", "replaced", "suspended", "resumed", "decommissioned", "claimed"})
+SAID = frozenset(
+    {"added", "changed", "retired", "replaced", "suspended", "resumed", "decommissioned", "claimed", "safe_mode"}
+)
 
 
 def routes(site: Site, public_url: str | None = None) -> APIRouter:
@@ -146,6 +148,19 @@ def _add_devices(router: APIRouter, site: Site, public_url: str | None) -> None:
         async def doing(connection: Connection) -> Answer:
             await work.take_step(connection, name, body, site.service.clock())
             return Answer({}, headers={"location": f"/devices/{quote(name)}?said={body.step}"})
+
+        return await _done(site, given, request, raw, doing)
+
+    @router.post("/devices/{name}/safe-mode")
+    async def safe_mode(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await _form(request)
+        if given.get("confirm") != "yes":
+            raise Problem("body", 400, name="confirm", value=given.get("confirm", ""))
+        body = _checked(bodies.SafeModeBody, {"reason": given.get("reason", "").strip()})
+
+        async def doing(connection: Connection) -> Answer:
+            await work.safe_mode(connection, name, body, site.service.clock())
+            return Answer({}, headers={"location": f"/devices/{quote(name)}?said=safe_mode"})
 
         return await _done(site, given, request, raw, doing)
 
@@ -311,6 +326,7 @@ async def _device_page(
         installed=installed,
         allowed=devices.allowed(DeviceState(row.state)),
         may=_may(),
+        may_people=_may("people"),
         said=said if said in SAID else None,
         key=str(uuid.uuid4()),
         code=code,
@@ -353,6 +369,6 @@ def _wanted(request: Request) -> queries.AssetFilter:
     return queries.AssetFilter(text=request.query_params.get("q", "").replace("\0", "")[:100] or None)
 
 
-def _may() -> bool:
+def _may(right: str = "register") -> bool:
     who = principal.current.get()
-    return who is not None and "register" in who.rights
+    return who is not None and right in who.rights

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import psycopg
 
@@ -11,10 +11,14 @@ from api.database import Connection
 from api.problems import Problem
 from api.registry import bodies, finding
 from api.registry.exchange import changed, who
+from api.rights import require_in
 from kraj import devices, enrolment
 from kraj.devices import DeviceState, DeviceStep
 from kraj.store import grouping, identity, public, queries, registering, unregistered
 from kraj.store.registering import DeviceNow, Install, NewAsset
+
+SAFE_MODE_LIFE: Final = timedelta(hours=1)
+"""A device that does not listen by then is not told any more."""
 
 
 async def found_municipality(connection: Connection, body: bodies.MunicipalityBody) -> None:
@@ -135,6 +139,16 @@ async def take_step(connection: Connection, name: str, body: bodies.StepBody, at
         freed = await registering.uninstall(connection, devices=[found.device_id], at=at)
         detail = {"assets": [one.asset_id for one in freed]}
     await _step(connection, found, step, state, reason=body.reason, at=at, detail=detail)
+
+
+async def safe_mode(connection: Connection, name: str, body: bodies.SafeModeBody, at: datetime) -> None:
+    """Have a device of our firmware start with link, commands and the light's fallback alone; for administrators."""
+    found = await _held(connection, name)
+    await require_in(connection, "people", found.municipality_id)
+    state = _after(found, DeviceStep.SAFE_MODE)
+    if not await registering.ask_safe_mode(connection, found.device_id, at, at + SAFE_MODE_LIFE):
+        raise Problem("safe_mode", 409, name=name)
+    await _step(connection, found, DeviceStep.SAFE_MODE, state, reason=body.reason, at=at)
 
 
 async def replace(connection: Connection, name: str, body: bodies.ReplaceBody, at: datetime) -> None:

@@ -19,6 +19,7 @@ class StatusRow:
     boot: int | None
     firmware: str | None
     reset: str | None
+    safe_mode: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Targets:
     ready: int
     uncontrolled: int
     suspended: int
+    other_system: int
     towns: tuple[int, ...]
 
 
@@ -79,7 +80,8 @@ _LOCK = """
 """
 # What a scope holds that gives light when told.
 _HELD = f"""
-    SELECT a.asset_id, a.municipality_id, i.device_id, i.channel, d.state
+    SELECT a.asset_id, a.municipality_id, i.device_id, i.channel, d.state,
+           d.device_id IS NOT NULL AND d.device_id IN (SELECT foreign_devices()) AS other_system
     FROM asset a LEFT JOIN installed i ON i.asset_id = a.asset_id AND i.valid_to IS NULL
     LEFT JOIN device d ON d.device_id = i.device_id
     WHERE a.retired_at IS NULL AND {SWITCHES}
@@ -104,9 +106,9 @@ async def targets(connection: Connection, scope: Scope) -> Targets:
     cursor = await connection.execute(
         (
             "SELECT count(*)::integer,"  # noqa: S608 - constants of ours
-            " count(*) FILTER (WHERE state NOT IN ('suspended', 'decommissioned'))::integer,"
+            " count(*) FILTER (WHERE state NOT IN ('suspended', 'decommissioned') AND NOT other_system)::integer,"
             " count(*) FILTER (WHERE state IS NULL OR state = 'decommissioned')::integer,"
-            " count(*) FILTER (WHERE state = 'suspended')::integer,"
+            " count(*) FILTER (WHERE state = 'suspended')::integer, count(*) FILTER (WHERE other_system)::integer,"
             f" coalesce(array_agg(DISTINCT municipality_id), '{{}}') FROM ({_held(scope)}) AS held"
         ).encode(),
         _given(scope),
@@ -114,7 +116,14 @@ async def targets(connection: Connection, scope: Scope) -> Targets:
     row = await cursor.fetchone()
     if row is None:
         raise psycopg.DataError("an aggregate gave no row")
-    return Targets(lamps=row[0], ready=row[1], uncontrolled=row[2], suspended=row[3], towns=tuple(row[4]))
+    return Targets(
+        lamps=row[0],
+        ready=row[1],
+        uncontrolled=row[2],
+        suspended=row[3],
+        other_system=row[4],
+        towns=tuple(row[5]),
+    )
 
 
 async def order(
@@ -163,7 +172,7 @@ async def command(
                    l.attribute || ' ' || l.value || ': ' || l.holder_title AS lock
             FROM ({_held(scope)}) AS held
             LEFT JOIN (SELECT DISTINCT ON (asset_id) * FROM kraj_locked_assets()) AS l USING (asset_id)
-            WHERE held.state NOT IN ('suspended', 'decommissioned')
+            WHERE held.state NOT IN ('suspended', 'decommissioned') AND NOT held.other_system
         ), superseded AS MATERIALIZED (
             SELECT c.command_id FROM command c JOIN target t ON c.device_id = t.device_id AND c.channel = t.channel
             WHERE c.reason = %(reason)s AND c.settled_at IS NULL AND NOT t.locked

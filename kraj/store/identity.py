@@ -165,16 +165,26 @@ def valid_by_generation(connection: psycopg.Connection[Any], now: datetime) -> d
     return dict(rows)
 
 
-def ending(connection: psycopg.Connection[Any], now: datetime, until: datetime) -> tuple[int, int]:
-    """How many devices in use have a best certificate that has ended, and one that ends until then."""
-    row = connection.execute(
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Devices in use whose best certificate has ended, and those whose ends soon; some of both by name."""
+
+    ended: int
+    soon: int
+    devices: Sequence[str]
+
+
+def ending(connection: psycopg.Connection[Any], now: datetime, until: datetime, most: int) -> Ending:
+    """What has ended by ``now`` and what ends until then; names the ``most`` that end first."""
+    rows = connection.execute(
         """
-        SELECT count(*) FILTER (WHERE not_after <= %(now)s), count(*) FILTER (WHERE not_after > %(now)s)
+        SELECT name, count(*) FILTER (WHERE not_after <= %(now)s) OVER (), count(*) OVER ()
         FROM (
-            SELECT max(c.not_after) AS not_after FROM device_certificate c JOIN device d USING (device_id)
-            WHERE c.revoked_at IS NULL AND d.state NOT IN ('suspended', 'decommissioned') GROUP BY device_id
-        ) AS best WHERE not_after <= %(until)s
+            SELECT d.name, max(c.not_after) AS not_after FROM device_certificate c JOIN device d USING (device_id)
+            WHERE c.revoked_at IS NULL AND d.state NOT IN ('suspended', 'decommissioned') GROUP BY d.name
+        ) AS best WHERE not_after <= %(until)s ORDER BY not_after, name LIMIT %(most)s
         """,
-        {"now": now, "until": until},
-    ).fetchone()
-    return row or (0, 0)
+        {"now": now, "until": until, "most": most},
+    ).fetchall()
+    ended, all_ = rows[0][1:] if rows else (0, 0)
+    return Ending(ended, all_ - ended, [name for name, *_ in rows])

@@ -24,7 +24,6 @@ BESIDES: Mapping[str, str] = {
     "quarantine": "§.topic LIKE 'kraj/' || %(name)s || '/%%' OR"
     " §.source IN (SELECT name FROM device WHERE municipality_id = %(town)s)",
     "quarantine_overflow": "§.source IN (SELECT name FROM device WHERE municipality_id = %(town)s)",
-    "rule_failure": "§.rule IN (SELECT name FROM custom_rule WHERE municipality_id = %(town)s)",
     "desired_left": "§.municipality = %(name)s",
     "import_row": "§.municipality IN (%(name)s, %(title)s)",
     # Answers that are kept for a day, by whoever asked.

@@ -213,14 +213,16 @@ async def withdraw_invoice(connection: Connection, number: int, why: str, at: da
     return cursor.rowcount == 1
 
 
-async def allocations(connection: Connection, *, municipality: str | None, after: int, limit: int) -> list[Allocation]:
+async def allocations(
+    connection: Connection, *, municipality: str | None, after: int, limit: int, ean: str | None = None
+) -> list[Allocation]:
     """Allocation keys by number."""
-    where = " AND m.name = %(town)s" if municipality else ""
+    where = (" AND m.name = %(town)s" if municipality else "") + (" AND k.ean = %(ean)s" if ean else "")
     return await _rows(
         connection,
         Allocation,
         _ALLOCATION + f"WHERE k.allocation_key_id > %(after)s{where} ORDER BY k.allocation_key_id LIMIT %(limit)s",
-        {"town": municipality, "after": after, "limit": limit},
+        {"town": municipality, "ean": ean, "after": after, "limit": limit},
     )
 
 

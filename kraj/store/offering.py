@@ -53,6 +53,26 @@ async def unpublished(connection: Connection) -> list[Kept]:
     return await _kept(connection, "r.withdrawn_at IS NULL AND k.published_at IS NULL")
 
 
+async def doubted(connection: Connection, now: datetime) -> list[int]:
+    """Releases that a device could not take since the broker got them: what lies there may be somebody else's."""
+    cursor = await connection.execute(
+        "SELECT k.release_id FROM firmware_container k JOIN firmware_release r USING (release_id)"
+        " WHERE k.published_at IS NOT NULL AND r.withdrawn_at IS NULL AND EXISTS (SELECT FROM firmware_campaign c"
+        " JOIN firmware_update u USING (campaign_id) WHERE c.release_id = k.release_id"
+        " AND (c.state IN ('running', 'paused') OR c.changed_at > %s)"
+        " AND u.state = 'failed' AND u.error = 'update_failed' AND u.changed_at > k.published_at)",
+        [now - WATCHED],
+    )
+    return [release_id for (release_id,) in await cursor.fetchall()]
+
+
+async def renew(connection: Connection, release_ids: Sequence[int]) -> None:
+    """Have the broker given all of these releases again."""
+    await connection.execute(
+        "UPDATE firmware_container SET published_at = NULL WHERE release_id = ANY (%s)", [list(release_ids)]
+    )
+
+
 async def to_clear(connection: Connection) -> list[Kept]:
     """Withdrawn releases of which the broker may keep something."""
     return await _kept(connection, "r.withdrawn_at IS NOT NULL AND k.cleared_at IS NULL")
@@ -166,17 +186,19 @@ def _next(row: CampaignRow, now: datetime) -> tuple[str, int, str | None] | None
     """State, stage and error that follow; None where nothing does yet."""
     failed = row.failed + row.rolled_back
     given = row.devices - row.waiting - row.cancelled
-    if failed * 100 > row.failures_max_pct * given:
+    if (failed - row.failures_before) * 100 > row.failures_max_pct * given:
         return "paused", row.stage, f"{failed} of {given} devices failed"
     if row.expires_at <= now and row.waiting + row.offered:
         return "paused", row.stage, "the release has expired"
-    if row.offered + row.accepted:
-        return None  # some have not answered yet; those without power by day will at dusk
-    if row.last_at is not None and row.last_at > now - timedelta(minutes=row.soak_min):
+    answering = row.offered - row.silent + row.accepted  # those without power by day will at dusk
+    if answering or (row.last_at is not None and row.last_at > now - timedelta(minutes=row.soak_min)):
         return None  # who has just begun to run it may still go back
     if row.stage == 1:
-        return "running", 2, None
-    return None if row.waiting else ("done", 2, f"{failed} of {given} devices failed" if failed else None)
+        return ("running", 2, None) if row.running else None  # of a share that is silent nothing is known
+    # Who is silent is told on, until the release expires: a lamp that was dark for a week takes it on its first night.
+    if row.waiting or row.silent:
+        return None
+    return "done", 2, f"{failed} of {given} devices failed" if failed else None
 
 
 def offered(one: Offer) -> dict[str, Any]:

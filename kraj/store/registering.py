@@ -306,3 +306,9 @@ async def _note(
         " SELECT device_id, %s, %s, %s, %s, %s, %s FROM unnest(%s::int[]) AS n(device_id)",
         [at, step, state, who, reason, Jsonb(detail), list(device_ids)],
     )
+
+
+async def ask_safe_mode(connection: Connection, device_id: int, at: datetime, until: datetime) -> bool:
+    """Leave the command for ingest, which tells it as long as it counts; False where the device does not know it."""
+    row = await (await connection.execute("SELECT ask_safe_mode(%s, %s, %s)", [device_id, at, until])).fetchone()
+    return row is not None and bool(row[0])

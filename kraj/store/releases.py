@@ -71,7 +71,7 @@ async def add(connection: Connection, release: Release, *, who: str, at: datetim
             manifest.runtime,
             datetime.fromtimestamp(manifest.expires, UTC),
             manifest.key,
-            len(manifest.files),
+            len(release.files),
             len(release.container),
             release.head,
             at,
@@ -186,10 +186,11 @@ async def set_state(connection: Connection, number: int, state: str, at: datetim
 
 
 async def go_on(connection: Connection, number: int, at: datetime) -> bool:
-    """To all devices, whatever the first ones said, and whatever the others will say."""
+    """To all devices, whatever the first ones said; failures from now on count as before."""
     cursor = await connection.execute(
-        "UPDATE firmware_campaign SET state = 'running', stage = 2, failures_max_pct = 100, error = NULL,"
-        " changed_at = %s WHERE campaign_id = %s AND state IN ('running', 'paused')",
+        "UPDATE firmware_campaign SET state = 'running', stage = 2, error = NULL, changed_at = %s, failures_before ="
+        " (SELECT count(*) FROM firmware_update u WHERE u.campaign_id = firmware_campaign.campaign_id"
+        " AND u.state IN ('failed', 'rolled_back')) WHERE campaign_id = %s AND state IN ('running', 'paused')",
         [at, number],
     )
     if cursor.rowcount == 1:

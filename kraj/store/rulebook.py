@@ -81,6 +81,18 @@ class CustomRow:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRow:
+    """What is off because it failed; ``municipality`` is None of the catalogue, ``writable``: may be retried."""
+
+    rule: str
+    municipality: str | None
+    municipality_title: str | None
+    at: datetime
+    error: str
+    writable: bool
+
+
 _WINDOW = """
     SELECT w.maintenance_window_id, m.name AS municipality, m.title AS municipality_title, w.scope_type, w.scope_name,
            a.label, w.valid_from, w.valid_to, w.reason, w.who
@@ -295,6 +307,24 @@ async def switch_off(connection: Connection, number: int, *, who: str, at: datet
         "UPDATE custom_rule SET enabled = false, who = %s, at = %s WHERE custom_rule_id = %s", [who, at, number]
     )
     return cursor.rowcount == 1
+
+
+async def failures(connection: Connection) -> list[FailureRow]:
+    """What is off because it failed, by name."""
+    return await _rows(
+        connection,
+        FailureRow,
+        "SELECT f.rule, m.name AS municipality, m.title AS municipality_title, f.at, f.error,"
+        " CASE WHEN f.municipality_id IS NULL THEN kraj_region('rules')"
+        " ELSE f.municipality_id = ANY (kraj_municipalities('rules')) END AS writable"
+        " FROM rule_failure f LEFT JOIN municipality m USING (municipality_id) ORDER BY f.rule LIMIT %(limit)s",
+        {"limit": LISTED_MAX},
+    )
+
+
+async def try_again(connection: Connection, rule: str) -> bool:
+    """Forget that a rule has failed, which has ingest ask it again; False when it is not there (or not theirs)."""
+    return (await connection.execute("DELETE FROM rule_failure WHERE rule = %s", [rule])).rowcount == 1
 
 
 async def drop(connection: Connection, table: str, number: int) -> bool:

@@ -38,6 +38,7 @@ class SessionRow:
     rights: list[str]
     owes_second_factor: bool
     has_totp: bool
+    tenant: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class TokenRow:
     language: str
     rights: list[str]
     owes_second_factor: bool
+    tenant: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,9 @@ def digest(given: str) -> bytes:
 async def session(connection: Connection, given: str, at: datetime) -> SessionRow | None:
     """The session of a cookie, unless it has ended or its person was shut out."""
     async with connection.cursor(row_factory=class_row(SessionRow)) as cursor:
-        await cursor.execute("SELECT * FROM door_session(%s, %s)", [digest(given), at])
+        await cursor.execute(
+            "SELECT *, door_tenant(person_id) AS tenant FROM door_session(%s, %s)", [digest(given), at]
+        )
         return await cursor.fetchone()
 
 
@@ -137,7 +141,9 @@ async def close_session(connection: Connection, given: str) -> None:
 async def token(connection: Connection, token_id: int, given: str, at: datetime) -> TokenRow | None:
     """A token, unless it has ended, was revoked, or its person was shut out."""
     async with connection.cursor(row_factory=class_row(TokenRow)) as cursor:
-        await cursor.execute("SELECT * FROM door_token(%s, %s, %s)", [token_id, digest(given), at])
+        await cursor.execute(
+            "SELECT *, door_tenant(person_id) AS tenant FROM door_token(%s, %s, %s)", [token_id, digest(given), at]
+        )
         return await cursor.fetchone()
 
 

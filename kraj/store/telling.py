@@ -17,6 +17,7 @@ class Waiting:
     municipality: str
     device: str
     payload: str
+    expires_at: datetime
 
 
 def put(connection: psycopg.Connection[Any], payloads: Sequence[tuple[str, str]], expires_at: datetime) -> None:
@@ -39,7 +40,8 @@ async def waiting(connection: psycopg.AsyncConnection[Any], at: datetime) -> lis
     """Those that still count. Nothing is prepared: all devices of a town begin to wait in one moment."""
     async with connection.cursor(row_factory=class_row(Waiting)) as cursor:
         await cursor.execute(
-            "SELECT c.device_command_id, m.name AS municipality, d.name AS device, c.payload FROM device_command c"
+            "SELECT c.device_command_id, m.name AS municipality, d.name AS device, c.payload, c.expires_at"
+            " FROM device_command c"
             " JOIN device d USING (device_id) JOIN municipality m USING (municipality_id)"
             " WHERE c.done_at IS NULL AND c.expires_at > %s ORDER BY 1",
             [at],

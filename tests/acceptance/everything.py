@@ -111,6 +111,7 @@ def seed(connection: Connection, site: str, segment: str) -> dict[str, list[str]
         "/assets/{asset_id}": [f"/assets/{lamp}", "/assets/1"],
         "/assets/{asset_id}/edit": [f"/assets/{lamp}/edit"],
         "/devices/{name}": [f"/devices/{device}"],
+        "/foreign/mappings/{municipality}/{name}": [read_otherwise(connection, town, now)],
         "/firmware/campaigns/{campaign_id}": [f"/firmware/campaigns/{handed_out(connection, now)}"],
         "/groups/{group_id}": ["/groups/1?q=VO"],
         "/imports/{import_id}": [upload],
@@ -183,11 +184,41 @@ def handed_out(connection: Connection, now: datetime) -> int:
     return campaign
 
 
+def read_otherwise(connection: Connection, town: str, now: datetime) -> str:
+    """A device with JSON of its own, fetched over HTTPS with an error; the path of its mapping."""
+    device = one(connection, "SELECT min(device_id) FROM device WHERE municipality_id = 1")
+    document = {"readings": [{"kind": "lamp", "metrics": {"power_w": "p"}}]}
+    mapping = one(
+        connection,
+        "INSERT INTO mapping (municipality_id, name, adapter, document, changed_at) VALUES (1, 'lamps', 'json', %s, %s)"
+        " RETURNING mapping_id",
+        json.dumps(document),
+        now,
+    )
+    connection.execute(
+        "INSERT INTO foreign_device (device_id, municipality_id, adapter, mapping_id, changed_at)"
+        " VALUES (%s, 1, 'json', %s, %s)",
+        [device, mapping, now],
+    )
+    connection.execute(
+        "INSERT INTO pull (municipality_id, name, device_id, url, interval_s, due_at, last_at, last_error, failures)"
+        " VALUES (1, 'cloud', %s, 'https://cloud.example/api/v2/a-rather-long-path-that-has-to-wrap/latest', 300, %s,"
+        " %s, '503', 2)",
+        [device, now, now],
+    )
+    return f"/foreign/mappings/{town}/lamps"
+
+
 def metered(connection: Connection, now: datetime) -> None:
-    """A metering point, a price, and a file with a fault."""
+    """A metering point that shares what it feeds in, a price, and a file with a fault."""
     found = [{"code": "unknown_ean", "row": None, "values": {"ean": EAN}}]
     connection.execute(
         "INSERT INTO metering_point (ean, municipality_id, title, at) VALUES (%s, 1, 'Škola', %s)", [EAN, now]
+    )
+    connection.execute(
+        "INSERT INTO allocation_key (municipality_id, ean, ean_to, share_pct, valid_from, source, who, at) VALUES"
+        " (1, %s, '859182400501380873', 60.5, '2026-10-01', 'Smlouva 2', 'Jana', %s)",
+        [EAN, now],
     )
     connection.execute(
         "INSERT INTO tariff (municipality_id, name, direction, czk_per_kwh, valid_from, source, who, at)"

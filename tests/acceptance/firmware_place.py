@@ -37,6 +37,7 @@ from tests.api.signing import SESSION, signed_in
 from tests.forked import Program
 from tests.ingest.rig import Ingest, query, wait_until
 from tests.stack.mutual import NAMES, Place
+from tests.waiting import PATIENCE_S
 
 SLOT, SPARE, PASSWORD = "slot_0", "slot_1", "secret"
 ASKED_S = 0.2
@@ -150,7 +151,7 @@ class Town:
         self._asked = patch.object(devices, "STATUS_S", ASKED_S)
         self._asked.start()
         self.ingest.ready()
-        wait_until(lambda: answers(port), "the API answers", 30)
+        wait_until(lambda: answers(port), "the API answers")
 
     def close(self) -> None:
         self.stop.close()
@@ -158,7 +159,7 @@ class Town:
         self.manager.close()
         self.ingest.stop()
         self.pages.terminate()
-        self.pages.wait(10)
+        self.pages.wait(PATIENCE_S)
         self.guard.stop()
 
     def wiring(self) -> Path:

@@ -109,7 +109,7 @@ def test_a_stranger_finds_the_nearest_fault_repairs_it_and_sees_it_proven(
     note = page.get_by_label("Text poznámky")
     note.fill("Rozsvítila se")
     proven(fleet, region, dark[0])
-    expect(repair).to_contain_text("Svítí.", timeout=15_000)
+    expect(repair).to_contain_text("Svítí.")
     expect(repair).to_contain_text("39,5 W z 40 W: svítí")
     expect(note).to_be_focused()
     expect(note).to_have_value("Rozsvítila se")
@@ -122,7 +122,7 @@ def test_a_stranger_finds_the_nearest_fault_repairs_it_and_sees_it_proven(
     page.wait_for_timeout(3500)
     expect(repair).to_contain_text("Svítí.")
     page.get_by_role("button", name="Pokračovat v aktualizacích").tap()
-    expect(repair).to_contain_text("Ověřeno měřením", timeout=15_000)
+    expect(repair).to_contain_text("Ověřeno měřením")
     assert complaints == []
     page.close()
 
@@ -156,7 +156,7 @@ def test_without_a_position_and_without_scripts_a_place_is_enough(
     page.context.clear_permissions()
     page.goto(f"{site}/alerts")
     page.get_by_role("button", name="Podle mé polohy").tap()
-    expect(page.get_by_text("Prohlížeč polohu nedal.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Prohlížeč polohu nedal.")).to_be_visible()
     page.close()
     page = opened(browser, [], **PHONE, java_script_enabled=False)
     page.goto(f"{site}/alerts")

@@ -28,8 +28,9 @@ from stack.broker import Broker
 from stack.database import OWNER
 from stack.demo import new_device
 from stack.process import free_port
-from tests.acceptance.test_page import START_S_MAX, Connection, answers, browser, complaints, connection, opened
+from tests.acceptance.test_page import Connection, answers, browser, complaints, connection, opened
 from tests.api import signing
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser", "complaints", "connection"]
@@ -127,12 +128,12 @@ def valley(
         for command in (["api"], fleet):
             started = subprocess.Popen([sys.executable, "-m", *command], env=environment, stdout=out, stderr=out)
             ends.callback(stop, started)
-        deadline = time.monotonic() + START_S_MAX
+        deadline = time.monotonic() + PATIENCE_S
         while not answers(port):
             assert time.monotonic() < deadline, (open_folder / "other.log").read_text()
         found = Valley(browser, f"http://localhost:{port}", connection, complaints)
         fresh = "SELECT count(*) FROM desired WHERE sent_version IS NULL"
-        wait_until(lambda: connection.execute(fresh).fetchone() == (0,), "the lamps are told their programs")
+        wait_until(lambda: connection.execute(fresh).fetchone() == (0,), "lamps are told their programs", PATIENCE_S)
         yield found
 
 
@@ -185,7 +186,7 @@ def she_gives_a_program_and_lamps_follow(valley: Valley, eva: Page) -> None:
     before, accounted = valley.watts(QUIET), ledger(valley, eva)
     give(valley, eva, "Tichá ulice")
     expect(eva.get_by_role("status")).to_be_visible()
-    wait_until(lambda: {level for level, _ in valley.lamps(QUIET)} == {40}, "the lamps follow")
+    wait_until(lambda: {level for level, _ in valley.lamps(QUIET)} == {40}, "the lamps follow", PATIENCE_S)
     wait_until(lambda: valley.watts(QUIET) < 0.7 * before, "their power falls", RAMP_S)
     eva.reload()
     expect(eva.get_by_text("má 3 z 3")).to_be_visible()

@@ -79,26 +79,28 @@ def test_a_technicians_first_day_a_bare_board_becomes_a_device_that_is_seen(town
     assert (town.stop.folder / "nvs.json").stat().st_mode & 0o777 == 0o600
 
     stop = town.stop.power()
-    wait_until(town.stored, f"a reading is stored: {town.told()}", 30)
-    wait_until(lambda: stop.on.ring.counters.acknowledged, "it is acknowledged", 30)
+    wait_until(town.stored, f"a reading is stored: {town.told()}")
+    wait_until(lambda: stop.on.ring.counters.acknowledged, "it is acknowledged")
     # The name is the manifest's: what runs was taken from the slot by the loader, and not from the sources.
-    assert stop.on.state["running"] == {"slot": 0, "trial": False, "version": 1, "name": OLD}
+    # It runs in place, where it lies in the mapped slot.
+    running = {"slot": 0, "trial": False, "version": 1, "name": OLD, "in_place": True}
+    assert stop.on.state["running"] == running
     assert stop.on.state["troubles"] == []
     wait_until(lambda: f"<code>{OLD}</code>" in town.page(), "the device's page shows what it runs")
     device = town.manager.get(f"/v1/devices/{STOP.name}").json()
     assert device["firmware"] == OLD
     [asset] = town.manager.get("/v1/assets").json()["items"]
-    wait_until(lambda: "13.1" in town.manager.get(f"/v1/assets/{asset['asset_id']}/latest").text, "and its battery", 20)
+    wait_until(lambda: "13.1" in town.manager.get(f"/v1/assets/{asset['asset_id']}/latest").text, "and its battery")
 
 
 def test_a_managers_update_is_loaded_tried_and_stays_and_no_reading_is_missed(town: Town) -> None:
     before = town.stored()
     release = brought(town, built(town, 2, NEW))
     campaign = town.campaign(release)
-    wait_until(lambda: town.update(campaign)["state"] == "running", f"it runs: {town.told()}", 40)
+    wait_until(lambda: town.update(campaign)["state"] == "running", f"it runs: {town.told()}")
     assert (town.update(campaign)["firmware_before"], town.update(campaign)["firmware"]) == (OLD, NEW)
     wait_until(lambda: town.seen(campaign)["state"] == "done", "the campaign is done")
-    wait_until(lambda: town.stop.runs(NEW), f"it is confirmed: {town.told()}", 30)
+    wait_until(lambda: town.stop.runs(NEW), f"it is confirmed: {town.told()}")
     state = town.stop.on.state["state"]
     assert {name: state[name] for name in ("slot", "trial", "floor")} == {"slot": 1, "trial": 0, "floor": 2}
     assert town.manager.get(f"/v1/devices/{STOP.name}").json()["firmware"] == NEW
@@ -117,26 +119,26 @@ def test_a_bad_night_the_device_goes_back_by_itself_and_what_was_not_signed_neve
 
     # A release that dies before it has a network: signed all the same.
     public = building.read_public(town.folder / "keys" / building.PUBLIC_FILE)
-    whole = dict(firmware_release.read(good, public).contents())
+    whole = dict(firmware_release.read(good, public).files)
     broken = town.folder / "app.py"
     broken.write_text("raise RuntimeError('never tried on a board')\n")
     files = whole | {"node/app.mpy": building.compiled(broken, "node/app.mpy")}
     campaign = town.campaign(brought(town, signed(town, files, 3, BAD)))
-    wait_until(lambda: town.failures() == 1, f"it says that it failed: {town.told()}", 60)
+    wait_until(lambda: town.failures() == 1, f"it says that it failed: {town.told()}")
     wait_until(lambda: town.seen(campaign)["state"] == "paused", "the campaign is paused")
     assert sum("never tried on a board" in line for line in town.stop.on.said) == 3, town.stop.on.said
     assert town.events()[-2:] == [("status", NEW), ("event", "update_failed")], "first what runs, then what did not"
     found = town.update(campaign)
     assert (found["state"], found["error"], found["firmware"]) == ("failed", "update_failed", NEW)
     assert town.seen(campaign)["error"] == "1 of 1 devices failed"
-    wait_until(lambda: town.stop.runs(NEW), f"it is back: {town.told()}", 30)
+    wait_until(lambda: town.stop.runs(NEW), f"it is back: {town.told()}")
     town.step(campaign, "stop")
 
     # Somebody who has the password of a service slips a block of his own in among those of the next one.
     release = brought(town, good)
     town.forge(firmware_blocks.block_topic(release, 5), bytes(firmware_blocks.BLOCK_BYTES))
     campaign = town.campaign(release)
-    wait_until(lambda: town.update(campaign)["state"] == "failed", f"it is refused: {town.told()}", 40)
+    wait_until(lambda: town.update(campaign)["state"] == "failed", f"it is refused: {town.told()}")
     wait_until(lambda: "update: Refused: file" in town.stop.on.state["troubles"], f"why: {town.told()}")
     assert town.stop.runs(NEW)
     assert town.stop.on.state["state"]["floor"] == 2
@@ -146,21 +148,38 @@ def test_a_bad_night_the_device_goes_back_by_itself_and_what_was_not_signed_neve
     starts = town.starts()
     town.stop.lose_power(60_000)
     campaign = town.campaign(brought(town, signed(town, whole, 5, LAST)))
-    wait_until(lambda: town.starts() > starts, f"it is back: {town.told()}", 40)
-    wait_until(lambda: town.stop.runs(NEW), f"with its old version: {town.told()}", 30)
+    wait_until(lambda: town.starts() > starts, f"it is back: {town.told()}")
+    wait_until(lambda: town.stop.runs(NEW), f"with its old version: {town.told()}")
     assert town.reset() == "power_on"
     assert town.update(campaign)["state"] == "accepted", "the power went while it was loading"
     town.quarter_of_an_hour_goes_by()
-    wait_until(lambda: town.update(campaign)["state"] == "running", f"told again, it gets it: {town.told()}", 30)
+    wait_until(lambda: town.update(campaign)["state"] == "running", f"told again, it gets it: {town.told()}")
     assert town.manager.get(f"/v1/devices/{STOP.name}").json()["firmware"] == LAST
     assert_each_once(town, starts=5)
 
 
 def assert_each_once(town: Town, starts: int) -> None:
     """From the first number to the last there is each one, once: nothing was lost, and nothing counted twice."""
-    wait_until(lambda: town.starts() == starts, f"its newest start is known: {town.told()}", 30)
-    wait_until(lambda: town.stop.on.state.get("pending", 9) <= 1, f"all is acknowledged: {town.told()}", 30)
+    wait_until(lambda: town.starts() == starts, f"its newest start is known: {town.told()}")
+    wait_until(lambda: town.stop.on.state.get("pending", 9) <= 1, f"all is acknowledged: {town.told()}")
     marks = town.marks()
     numbers = [seq for _, seq in marks]
     assert numbers == list(range(1, len(numbers) + 1))
     assert [boot for boot, _ in marks] == sorted(boot for boot, _ in marks)
+
+
+def test_a_device_that_worries_her_starts_in_safe_mode_when_she_says_so_and_says_that_it_does(town: Town) -> None:
+    url = f"/v1/devices/{STOP.name}"
+    assert town.manager.get(url).json()["safe_mode"] is False
+    answer = town.manager.post(f"{url}/safe-mode", json={"reason": "Po bouřce se sama restartuje."})
+    assert answer.status_code == 200, answer.text
+    wait_until(lambda: town.manager.get(url).json()["safe_mode"], f"it runs in safe mode: {town.told()}")
+    wait_until(lambda: town.stop.on.state.get("safe"), f"and says so itself: {town.told()}")
+    page = town.page()
+    assert "běží v nouzovém režimu" in page
+    assert "Po bouřce se sama restartuje." in page
+    assert town.reset() == "software"
+    stored = town.stored()
+    town.stop.on.restart()  # for once: the next start is an ordinary one
+    wait_until(lambda: town.manager.get(url).json()["safe_mode"] is False, f"it is back: {town.told()}")
+    wait_until(lambda: town.stored() > stored, f"and measures: {town.told()}")

@@ -23,14 +23,13 @@ from stack.cli import app
 from tests.ingest.rig import Devices, Ingest, now_ms, query
 from tests.kraj.test_certificates import authority as another_authority
 from tests.simulators import rig
-
-WAIT_S = 20.0
+from tests.waiting import PATIENCE_S
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
         await asyncio.sleep(0.05)
 
 
@@ -128,7 +127,7 @@ async def test_a_town_leaves_and_takes_its_data_and_its_lamp_along(
                 refused = "SELECT reason, municipality_id FROM quarantine WHERE topic LIKE '%%telemetry'"
                 assert query(database_url, refused) == [("unknown_device", None)]
                 assert query(database_url, "SELECT count(*) FROM reading_lamp") == [1]
-                monkeypatch.setattr(rig, "WAIT_S", 2.0)
+                monkeypatch.setattr(rig, "PATIENCE_S", 2.0)
                 assert await asyncio.to_thread(rig.retained, broker.port, "kraj/olsinka/#") == {}
         finally:
             lamp.stop()

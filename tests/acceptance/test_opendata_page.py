@@ -14,9 +14,10 @@ from kraj.opendata import DATASETS
 from stack import opendata
 from stack.database import OWNER
 from stack.process import free_port
-from tests.acceptance.test_page import START_S_MAX, answers, browser, complaints, faultless
+from tests.acceptance.test_page import answers, browser, complaints, faultless
 from tests.forked import Program
 from tests.stack.opendata_region import AT, REGION, settle
+from tests.waiting import PATIENCE_S
 
 __all__ = ["browser", "complaints"]
 pytestmark = pytest.mark.browser
@@ -42,7 +43,7 @@ def address(database_role_url: Callable[[str], str], tmp_path: Path) -> Iterator
     }
     process = Program("api", env=environment, log=tmp_path / "api.log")
     try:
-        deadline = time.monotonic() + START_S_MAX
+        deadline = time.monotonic() + PATIENCE_S
         while not answers(port):
             assert process.poll() is None
             assert time.monotonic() < deadline, "the API does not answer"

@@ -26,6 +26,7 @@ from stack.broker import Broker
 from stack.database import EmbeddedPostgres
 from stack.demo import new_device
 from stack.process import free_port
+from tests.waiting import PATIENCE_S
 
 DEVICES = 20
 INVENTED = region(3, DEVICES)
@@ -66,13 +67,13 @@ async def running(fleet: Fleet) -> AsyncGenerator[None]:
 
 async def until_delivered(fleet: Fleet) -> None:
     fleet.hush()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while fleet.counts().pending:  # noqa: ASYNC110 - the fleet has no event for it
             await asyncio.sleep(0.05)
 
 
 async def until_acknowledged(fleet: Fleet, readings: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while len(fleet.acknowledged) < readings:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -97,7 +98,7 @@ class Machine:
         url = self.database.url("kraj_ingest")
         log = self.folder / "ingest.log"
         process = ingest_process(url, self.broker, metrics_port=self.metrics_port, log=log)
-        wait_until(lambda: metric(self.metrics_port, "kraj_ingest_broker_up") == 1, "ingest")
+        wait_until(lambda: metric(self.metrics_port, "kraj_ingest_broker_up") == 1, "ingest", PATIENCE_S)
         return process
 
     def fleet(self) -> Fleet:
@@ -143,7 +144,7 @@ async def test_bad_night_the_disk_is_lost_and_the_devices_fill_what_the_backup_d
             assert fleet.acknowledged - numbers_stored(machine.database.url()), "the night must have made a hole"
             machine.ingest = await asyncio.to_thread(machine.start_ingest)
             fleet.hush()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while fleet.acknowledged - await asyncio.to_thread(numbers_stored, machine.database.url()):  # noqa: ASYNC110
                     await asyncio.sleep(0.2)
             await until_delivered(fleet)

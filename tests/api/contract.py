@@ -19,10 +19,10 @@ from tests.api import signing
 from tests.api.conftest import NOW, Region
 from tests.api.orders.test_pictures import exif, jpeg
 from tests.kraj.store import firmware
+from tests.waiting import PATIENCE_S
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("contract_hooks.py")
-START_S_MAX = 10
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def served(app: FastAPI) -> Generator[str]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        until = time.monotonic() + START_S_MAX
+        until = time.monotonic() + PATIENCE_S
         while not server.started:
             assert time.monotonic() < until, "the application does not start"
             time.sleep(0.02)
@@ -90,7 +90,7 @@ def plant(region: Region, base: str) -> None:
         ):
             answer = client.post(path, content=content, headers={"content-type": media})
             assert answer.is_success, (path, answer.text)
-        until = time.monotonic() + START_S_MAX
+        until = time.monotonic() + PATIENCE_S
         while client.get("/v1/trials/1").json()["state"] in {"waiting", "running"}:
             assert time.monotonic() < until, "the trial does not end"
             time.sleep(0.05)

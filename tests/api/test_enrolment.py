@@ -255,17 +255,6 @@ async def test_guessing_is_slowed_down(office: Office) -> None:
     assert problem(answers[-1]) == "too_many"
 
 
-def test_a_bucket_fills_again_and_forgets_the_oldest_address() -> None:
-    now = 0.0
-    throttle = routes.Throttle(1.0, 3.0, lambda: now)
-    assert [throttle.take("a") for _ in range(4)] == [True, True, True, False]
-    now = 2.0
-    assert [throttle.take("a") for _ in range(3)] == [True, True, False]
-    for number in range(routes.ADDRESSES_MAX):
-        throttle.take(str(number))
-    assert throttle.left("a") == 3.0
-
-
 async def test_without_an_authority_it_says_what_to_do(office: Office) -> None:
     code = await office.code()
     for file in office.folder.glob("issuing-*"):

@@ -23,9 +23,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from kraj.store.registry import NewAsset, NewDevice, register
 from stack.broker import Broker
 from tests.forked import ROOT, Clock, Program
+from tests.waiting import PATIENCE_S
 
 TOWN = "lhota"
-DEADLINE_S = 15.0
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = DEADLINE_S) -> T:
+def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE_S) -> T:
     """Poll until the condition holds, and return what it gave; what takes long is asked less often, as asking costs."""
     begin = time.monotonic()
     while not (found := condition()):
@@ -133,7 +133,7 @@ class Ingest:
     def stop(self) -> int:
         """SIGTERM; return the exit code."""
         self.process.terminate()
-        return self.process.wait(DEADLINE_S)
+        return self.process.wait(PATIENCE_S)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -155,7 +155,7 @@ class Ingest:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                self.process.wait(DEADLINE_S)
+                self.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -234,7 +234,7 @@ class Devices(OnBroker):
         self.client.on_subscribe = self._ready
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self._subscribed.wait(DEADLINE_S)
+        assert self._subscribed.wait(PATIENCE_S)
 
     def _connected(self, client: mqtt.Client, *_: object) -> None:
         client.subscribe("kraj/+/+/ack", 0)
@@ -291,7 +291,7 @@ class Devices(OnBroker):
         with self._lock:
             return all(mark in self.acknowledged for mark in marks)
 
-    def await_ack(self, *marks: tuple[str, int, int], seconds: float = DEADLINE_S) -> None:
+    def await_ack(self, *marks: tuple[str, int, int], seconds: float = PATIENCE_S) -> None:
         wait_until(lambda: self.forgot(*marks), f"acknowledged: {marks[:5]}", seconds)
 
 

@@ -239,12 +239,13 @@ def test_the_excess_of_a_flood_is_refused_and_not_acknowledged_and_neighbours_do
     lamp, neighbour = region.lamp(), region.lamp()
     before = region.settled()
     ts, refused = now_ms(), region.ingest.quarantined("flood")
-    readings = [{"ts": ts - n, "boot": 1, "seq": n, "power_w": n % 100} for n in range(1, 64 * 300 + 1)]
+    # So many that half a minute's allowance is no match for them, however busy the machine is.
+    readings = [{"ts": ts - n, "boot": 1, "seq": n, "power_w": n % 100} for n in range(1, 64 * 900 + 1)]
     for n in range(0, len(readings), 64):
         region.devices.publish(TOPIC.format(lamp, "telemetry"), json.dumps(readings[n : n + 64]))
-        if n == 64 * 150:
+        if n == 64 * 450:
             region.devices.send(neighbour)
-    region.devices.await_ack((neighbour, 1, 1), seconds=5)
+    region.devices.await_ack((neighbour, 1, 1), seconds=20)
     wait_until(
         lambda: (
             region.ingest.balance()["received"] - before["received"] >= len(readings) + 1
@@ -332,6 +333,7 @@ def test_documents_are_kept_or_refused_whole_and_never_stop_ingest(region: Regio
 def test_thousands_of_damaged_messages_stop_nothing(region: Region) -> None:
     chance = random.Random(20261121)
     lamps = [region.lamp() for _ in range(8)]
+    retries = region.ingest.figure('commit_retries_total{why="commit"}')
     good = json.dumps(region.devices.reading("nobody", event="č", level_reason="manual", lamp_starts=5)).encode()
     payloads = {
         "telemetry": [good, b"[" + good + b"," + good + b"]"],
@@ -353,7 +355,7 @@ def test_thousands_of_damaged_messages_stop_nothing(region: Region) -> None:
     marks = [region.devices.send(lamp, ts=now_ms() + 1000, boot=9) for lamp in lamps]
     region.devices.await_ack(*marks)
     assert region.ingest.quarantined("internal") == 0
-    assert region.ingest.figure('commit_retries_total{why="commit"}') == 0
+    assert region.ingest.figure('commit_retries_total{why="commit"}') == retries
 
 
 def test_what_the_database_itself_refuses_is_quarantined_alone(region: Region) -> None:

@@ -15,16 +15,18 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from kraj import firmware_blocks, firmware_release
+from kraj.errors import PayloadError
 from kraj.store import releases
 from kraj.store.queries import firmware
 from kraj.store.releases import Scope
 from stack.broker import Broker
 from stack.database import OWNER
-from tests.ingest.rig import DEADLINE_S, TOWN, Ingest, query, register_lamps, wait_until
+from tests.ingest.rig import TOWN, Ingest, query, register_lamps, wait_until
 from tests.kraj.store.firmware import PUBLIC, release
+from tests.waiting import PATIENCE_S
 
 LAMPS = ("lamp-0", "lamp-1", "lamp-2")
-PASSWORDS = {**{name: name + "-secret" for name in LAMPS}, "slot_0": "slots"}
+PASSWORDS = {**{name: name + "-secret" for name in LAMPS}, "slot_0": "slots", "slot_1": "spare"}
 OLD = "1.1.0"
 
 
@@ -72,7 +74,7 @@ class Device:
         with self._arrived:
             self.blocks.pop(topic, None)
             self.client.subscribe(topic, 1)
-            assert self._arrived.wait_for(lambda: topic in self.blocks, DEADLINE_S), topic
+            assert self._arrived.wait_for(lambda: topic in self.blocks, PATIENCE_S), topic
             self.client.unsubscribe(topic)
             return self.blocks[topic]
 
@@ -85,10 +87,14 @@ class Device:
         head = self.fetch(firmware_blocks.manifest_topic(digest))
         manifest, _ = firmware_release.read_head(head, self.keys)
         self.say("result", {"id": offer["id"], "ok": True})
-        size = len(head) + sum(file.size for file in manifest.files)
+        size = len(head) + manifest.size
         for number in range(firmware_blocks.blocks(size)):
             self.container += self.fetch(firmware_blocks.block_topic(digest, number))
-        found = firmware_release.read(self.container, self.keys)
+        try:
+            found = firmware_release.read(self.container, self.keys)
+        except PayloadError:
+            self.say("event", {"boot": 1, "seq": 1, "ts": now_ms(), "event": "update_failed"})
+            return
         assert (found.digest, found.manifest.version) == (digest, offer["version"])
         if self.fails:
             self.say("event", {"boot": 1, "seq": 1, "ts": now_ms(), "event": "update_failed"})
@@ -185,10 +191,10 @@ def test_devices_load_a_release_in_steps_and_say_what_came_of_it(region: Region)
         ingest.ready()
         wait_until(region.published, "the broker has the release")
         region.begin(share_pct=30, failures_max_pct=100)
-        wait_until(lambda: set(region.states().values()) == {"running", "failed"}, f"{region.states()}", 30)
+        wait_until(lambda: set(region.states().values()) == {"running", "failed"}, f"{region.states()}")
         assert region.states() == {"lamp-0": "running", "lamp-1": "failed", "lamp-2": "running"}
         assert {device.container for device in devices.values()} == {region.release.container}
-        wait_until(lambda: region.one("SELECT state FROM firmware_campaign") == "done", "it is over", 20)
+        wait_until(lambda: region.one("SELECT state FROM firmware_campaign") == "done", "it is over")
         assert region.one("SELECT error FROM firmware_campaign") == "1 of 3 devices failed"
         assert {len(device.offers) for device in devices.values()} == {1}, "told once, as each has answered"
         assert devices["lamp-0"].offers[0].keys() == {"id", "do", "release", "version"}
@@ -201,7 +207,7 @@ def test_a_broker_that_lost_everything_gets_the_blocks_again_and_forgets_what_is
         first = region.one("SELECT published_at FROM firmware_container")
         region.broker.kill()  # it keeps nothing on disk
         region.broker.start()
-        wait_until(lambda: region.one("SELECT published_at FROM firmware_container") not in {None, first}, "anew", 20)
+        wait_until(lambda: region.one("SELECT published_at FROM firmware_container") not in {None, first}, "anew")
         device = Device(region.broker.port, "lamp-0", keys=PUBLIC)
         digest = region.release.digest
         assert device.fetch(firmware_blocks.manifest_topic(digest)) == region.release.head
@@ -215,6 +221,35 @@ def test_a_broker_that_lost_everything_gets_the_blocks_again_and_forgets_what_is
         device.client.subscribe([(firmware_blocks.block_topic(digest, n), 1) for n in range(last + 1)])
         device.client.subscribe(device.topic("ack"), 1)
         region.begin()  # nobody is told of it any more
-        device.client.publish(device.topic("telemetry"), "{}", 1).wait_for_publish(DEADLINE_S)
+        device.client.publish(device.topic("telemetry"), "{}", 1).wait_for_publish(PATIENCE_S)
         assert (device.blocks, device.offers) == ({}, [])
         device.stop()
+
+
+def test_a_block_that_somebody_else_has_left_is_replaced_once_a_device_could_not_take_it(region: Region) -> None:
+    """Whoever had the password of a slot left it retained; the first device finds it, and the others get ours."""
+    with region.ingest() as ingest:
+        ingest.ready()
+        wait_until(region.published, "the broker has the release")
+        topic = firmware_blocks.block_topic(region.release.digest, 1)
+        forged = bytes(firmware_blocks.BLOCK_BYTES)
+        thief = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="slot_1", protocol=mqtt.MQTTv5)
+        thief.username_pw_set("slot_1", PASSWORDS["slot_1"])
+        thief.connect("127.0.0.1", region.broker.port)
+        thief.loop_start()
+        thief.publish(topic, forged, 1, retain=True).wait_for_publish(PATIENCE_S)
+        thief.disconnect()
+        thief.loop_stop()
+        first = region.one("SELECT published_at FROM firmware_container")
+        devices = [Device(region.broker.port, "lamp-0", keys=PUBLIC)]
+        assert devices[0].fetch(topic) == forged
+        region.begin(failures_max_pct=100)
+        wait_until(lambda: region.states()["lamp-0"] == "failed", "it could not take it")
+        wait_until(lambda: region.one("SELECT published_at FROM firmware_container") not in {None, first}, "anew")
+        again = region.one("SELECT published_at FROM firmware_container")
+        devices += [Device(region.broker.port, name, keys=PUBLIC) for name in LAMPS[1:]]
+        wait_until(lambda: sorted(region.states().values()) == ["failed", "running", "running"], "the others could")
+        assert [device.container == region.release.container for device in devices] == [False, True, True]
+        assert again == region.one("SELECT published_at FROM firmware_container"), "once"
+        for device in devices:
+            device.stop()

@@ -54,7 +54,7 @@ def test_a_claimed_device_loses_nothing_and_doubles_nothing(site: Site) -> None:
         live = devices.send("new-1")
         devices.await_ack(live)
         assert site.stored()[live] == 1
-        wait_until(lambda: "active" in query(site.url, "SELECT state FROM device WHERE name = 'new-1'"), "active", 20)
+        wait_until(lambda: "active" in query(site.url, "SELECT state FROM device WHERE name = 'new-1'"), "active")
 
 
 def test_a_device_without_an_asset_waits_for_one_and_for_the_next_ingest(site: Site) -> None:

@@ -20,7 +20,8 @@ from psycopg.types.json import Jsonb
 from kraj.store import commands
 from kraj.store.commands import Scope
 from stack.broker import Broker
-from tests.ingest.rig import DEADLINE_S, TOWN, Devices, OnBroker, Site, now_ms, query, wait_until
+from tests.ingest.rig import TOWN, Devices, OnBroker, Site, now_ms, query, wait_until
+from tests.waiting import PATIENCE_S
 
 SESSION_S = 3600
 
@@ -52,7 +53,7 @@ class Lamps(OnBroker):
         properties.SessionExpiryInterval = SESSION_S
         self.client.connect("127.0.0.1", port, clean_start=False, properties=properties)
         self.client.loop_start()
-        assert self._subscribed.wait(DEADLINE_S)
+        assert self._subscribed.wait(PATIENCE_S)
 
     def _connected(self, client: mqtt.Client, *_: object) -> None:
         client.subscribe([("kraj/+/+/command", 1), ("kraj/+/+/desired", 1)])
@@ -179,7 +180,7 @@ def test_a_command_lives_from_request_to_proof(site: Site) -> None:
         devices.send(device, ts=now_ms(), level_effective_pct=100, power_w=41.0, level_reason="emergency")
         devices.send(other, ts=now_ms(), level_effective_pct=100, power_w=0.0, level_reason="emergency")
         of_device = "SELECT command.state FROM command JOIN device USING (device_id) WHERE name = %s"
-        wait_until(lambda: query(site.url, of_device, device) == ["confirmed"], "power proves it", 20)
+        wait_until(lambda: query(site.url, of_device, device) == ["confirmed"], "power proves it")
         assert query(site.url, of_device, other) == ["accepted"]
         lamps.say(device, "result", {"id": document["id"], "ok": False, "error": "late"})  # changes nothing any more
         devices.await_ack(devices.send(device))
@@ -333,3 +334,34 @@ def test_a_suspended_device_is_told_nothing_until_it_may_be_again(site: Site) ->
         assert left == [("requested", 0)]
         query(site.url, "UPDATE device SET state = 'active' WHERE name = 'lamp-0'")
         wait_until(lambda: query(site.url, "SELECT sent_version FROM desired") == [1, 1], "told now")
+
+
+def test_a_contactor_under_a_lock_is_held_against_its_program_and_let_go_with_the_lock(site: Site) -> None:
+    site.lamps(1)
+    keep(site.url)
+
+    def stands_open(connection: psycopg.Connection[Any]) -> None:
+        connection.execute(
+            "INSERT INTO latest_cabinet (asset_id, municipality_id, ts, seq, boot, batch_id, implausible,"
+            " contactor_closed) SELECT asset_id, municipality_id, now(), 1, 1, 1, 0, false FROM asset"
+            " ON CONFLICT (asset_id) DO UPDATE SET ts = EXCLUDED.ts"
+        )
+
+    with psycopg.connect(site.url, autocommit=True) as connection:
+        connection.execute("UPDATE asset SET kind = 'cabinet', label = 'R'")
+        stands_open(connection)
+        with site.ingest() as ingest, Lamps(site.broker.port) as lamps:
+            ingest.ready()
+            connection.execute(
+                "INSERT INTO safety_lock (municipality_id, attribute, value, holder_title, reason, since)"
+                " SELECT municipality_id, 'cabinet', 'R', 'Četa', 'stožár', now() FROM municipality"
+            )
+            in_state(site.url, "accepted")
+            stands_open(connection)
+            in_state(site.url, "confirmed")
+            connection.execute("UPDATE safety_lock SET released_at = now()")
+            wait_until(lambda: len(lamps.of("command")) == 2, "it is let go")
+    told = [(document["do"], document.get("level_pct"), document["reason"]) for _, document, _ in lamps.of("command")]
+    assert told == [("set_level", 0, "manual"), ("release", None, "manual")]
+    noted = query(site.url, "SELECT action FROM audit_entry WHERE action LIKE 'lock.%%' ORDER BY entry_id")
+    assert noted == ["lock.contactor_held", "lock.contactor_released"]

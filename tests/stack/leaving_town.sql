@@ -49,7 +49,7 @@ INSERT INTO wiring_kept (municipality_id, asset_id, outages, reason, who, at) VA
 INSERT INTO rule_override (municipality_id, group_id, rule, reason) VALUES (%(town)s, %(group)s, 'r', %(w)s);
 INSERT INTO custom_rule (municipality_id, text, who, at, name) VALUES (%(town)s, %(w)s, %(w)s, %(at)s, 'own_' ||
     %(name)s);
-INSERT INTO rule_failure VALUES ('own_' || %(name)s, %(at)s, %(w)s);
+INSERT INTO rule_failure (rule, at, error, municipality_id) VALUES ('own_' || %(name)s, %(at)s, %(w)s, %(town)s);
 INSERT INTO rule_trial (municipality_id, proposal, who, asked_at) VALUES (%(town)s, '{}', %(w)s, %(at)s);
 INSERT INTO mapping (municipality_id, name, adapter, document, changed_at) VALUES (%(town)s, 'map', 'json',
     jsonb_build_object('note', %(w)s::text), %(at)s) RETURNING mapping_id; -- -> mapping

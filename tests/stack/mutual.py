@@ -14,6 +14,7 @@ from stack import authority
 from stack.broker import Broker, Tls
 from stack.probe import CONNECT
 from tests.stack.test_broker import Client
+from tests.waiting import PATIENCE_S
 
 NAMES = ("localhost", "127.0.0.1")
 
@@ -80,7 +81,7 @@ def device(broker: Broker, context: ssl.SSLContext, name: str = "") -> Generator
     client.connect("127.0.0.1", broker.port, keepalive=30)
     client.loop_start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE_S)
         yield client
     finally:
         client.disconnect()

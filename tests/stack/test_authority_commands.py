@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from cryptography import x509
+from psycopg.conninfo import make_conninfo
 
 from kraj import certificates, enrolment
 from stack import authority
@@ -113,3 +114,18 @@ def test_the_doctor_looks_at_modes_ends_and_root_keys(run: Command, database_url
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE device_certificate SET not_after = now() + interval '10 days'")
     assert "of 1 it ends within 30 days" in check("certificates")["found"]
+
+
+@pytest.mark.parametrize("arguments", [("code", "lamp-1"), ("issue-server", "broker.example.cz", "--out", "{out}")])
+def test_a_database_without_tables_is_named_with_what_to_do(
+    arguments: tuple[str, ...], database_url: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA bare")
+    bare = make_conninfo(database_url, options="-c search_path=bare")
+    given = [part.format(out=tmp_path / "out") for part in arguments]
+    result = kraj("authority", *given, KRAJ_STATE_DIR=str(tmp_path / "state"), KRAJ_DATABASE_URL=bare)
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "kraj migrate" in result.stderr
+    assert "kraj demo" in result.stderr

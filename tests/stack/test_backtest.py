@@ -1,5 +1,6 @@
 """A rule is tried on what is stored: it says what it would have told, and harms nothing."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from kraj.errors import ConfigurationError
 from kraj.store.registry import NewAsset, NewDevice, register
 from rules.catalogue import RuleTextError
 from stack import backtest
+from tests.stack.commanding import kraj
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 RULE = """
@@ -101,3 +103,68 @@ def test_a_wrong_stretch_or_file_is_named(url: str, tmp_path: Path) -> None:
         tried(url, tmp_path, until=START)
     with pytest.raises(ConfigurationError, match="nowhere"):
         backtest.run(url, tmp_path / "nowhere.toml", START, START + timedelta(days=1), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "doubts"),
+    [
+        (RULE, {}, []),
+        (RULE, {"since": START - timedelta(days=9), "until": START - timedelta(days=2)}, ["no_readings"]),
+        (RULE.replace('"10 min"', '"2 d"'), {"until": START + timedelta(days=1)}, ["too_short"]),
+        (RULE.replace('"10 min"', '"2 d"'), {"since": START - timedelta(days=20)}, []),
+        (RULE.replace('"10 min"', '"9 d"'), {"since": START - timedelta(days=20)}, ["too_short"]),
+    ],
+)
+def test_what_was_tried_on_too_little_is_doubted(
+    url: str, tmp_path: Path, text: str, more: dict[str, Any], doubts: list[str]
+) -> None:
+    (result,) = tried(url, tmp_path, text, **more)
+    assert result.doubts == doubts
+    assert not result.too_many
+    assert backtest.as_json([result])["hot"]["doubts"] == doubts
+
+
+NIGHTS = """
+[dark]
+kind = "lamp"
+per = "night"
+when = "unexpected_starts >= 2"
+of = "3 of 5"
+severity = "minor"
+title = { cs = "Bliká", en = "Blinks" }
+symptom = { cs = "Bliká.", en = "It blinks." }
+"""
+
+
+def test_nights_need_as_many_nights(url: str, tmp_path: Path) -> None:
+    assert tried(url, tmp_path, NIGHTS, until=START + timedelta(days=1))[0].doubts == ["too_short"]
+    assert tried(url, tmp_path, NIGHTS)[0].doubts == []
+
+
+def test_one_towns_flood_is_not_averaged_over_the_region(url: str, tmp_path: Path) -> None:
+    with psycopg.connect(url, autocommit=True) as owner:
+        lamp = NewDevice(name="lamp-x", municipality="lhota", assets={0: NewAsset(kind="lamp", label="X")})
+        register(owner, {"lhota": "Lhota"}, [lamp], START)
+        owner.execute(
+            "INSERT INTO reading_lamp (asset_id, municipality_id, ts, seq, boot, batch_id, implausible, gear_temp_degc)"
+            " SELECT 21, 2, %s + h * interval '1 hour', h, 1, 1, 0, 80 FROM generate_series(0, 167) h",
+            [START],
+        )
+    file = tmp_path / "mine.toml"
+    file.write_text(RULE, "utf-8")
+    arguments = ("--rule", str(file), "--from", "2026-11-02", "--to", "2026-11-09")
+
+    def answered(*more: str) -> tuple[int, dict[str, Any]]:
+        result = kraj("backtest", *arguments, "--json", *more, KRAJ_DATABASE_URL=url)
+        return result.returncode, json.loads(result.stdout)["hot"]
+
+    code, region = answered()
+    assert (code, region["assets"], region["assets_raised"], region["too_many"]) == (0, 21, 2, False)
+    code, town = answered("--municipality", "lhota")
+    assert (code, town["assets"], town["readings"], town["doubts"]) == (1, 1, 168, ["too_many", "too_many_assets"])
+    assert answered("--municipality", "lhota", "--confirm") == (0, town)
+    spoken = kraj("backtest", *arguments, "--municipality", "lhota", KRAJ_DATABASE_URL=url)
+    assert spoken.returncode == 1
+    assert "too many assets: more than 10%" in spoken.stdout
+    wrong = kraj("backtest", *arguments, "--municipality", "lhotka", KRAJ_DATABASE_URL=url)
+    assert (wrong.returncode, "lhota" in wrong.stderr) == (2, True), wrong.stderr

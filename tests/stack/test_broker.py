@@ -26,6 +26,7 @@ from kraj.errors import ConfigurationError
 from kraj.topics import DOWN, UP
 from stack.broker import Broker
 from stack.probe import answers
+from tests.waiting import PATIENCE_S
 
 CREDENTIALS = {"lamp-1": "one-with$signs", "lamp-2": "two", "slot_0": "three"}
 
@@ -55,7 +56,10 @@ class Client(mqtt.Client):
     def until(self, topic: str) -> list[tuple[str, bytes, bool]]:
         """Return what came before the first message on ``topic``."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: any(m[0] == topic for m in self.received), 10), (topic, self.received)
+            assert self.arrived.wait_for(lambda: any(m[0] == topic for m in self.received), PATIENCE_S), (
+                topic,
+                self.received,
+            )
             return self.received[: next(i for i, m in enumerate(self.received) if m[0] == topic)]
 
 
@@ -78,7 +82,7 @@ def connected(broker: Broker, name: str = "", password: str | None = None, will:
     client.connect("127.0.0.1", broker.port, keepalive=30)
     client.loop_start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE_S)
         if refused:
             raise PermissionError(refused[0])
         yield client
@@ -95,7 +99,7 @@ def subscribe(client: Client, *filters: str) -> None:
 
     client.on_subscribe = on_subscribe
     client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in filters])
-    assert done.wait(10)
+    assert done.wait(PATIENCE_S)
 
 
 def publish(client: mqtt.Client, topic: str, payload: bytes, *, retain: bool = False) -> None:
@@ -186,14 +190,14 @@ def test_status_is_retained_and_the_will_replaces_it(guarded: Broker) -> None:
             assert isinstance(connection, socket.socket)
             connection.shutdown(socket.SHUT_RDWR)  # no DISCONNECT: the will is due
             with slot.arrived:
-                assert slot.arrived.wait_for(lambda: len(slot.received) == 2, 10)
+                assert slot.arrived.wait_for(lambda: len(slot.received) == 2, PATIENCE_S)
         assert slot.received[1][:2] == (topic, b"gone")
 
 
 def test_new_credentials_count_from_the_next_connection(open_folder: Path) -> None:
     with Broker(open_folder / "broker", credentials=CREDENTIALS) as broker:
         broker.admit({**CREDENTIALS, "lamp-3": "new"})
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 with connected(broker, "lamp-3", "new"):
@@ -243,10 +247,10 @@ def test_the_window_is_the_one_that_was_asked_for(open_folder: Path) -> None:
         silent.connect("127.0.0.1", broker.port, properties=properties)
         silent.loop_start()
         silent.subscribe("kraj/#", qos=1)
-        assert subscribed.wait(10)
+        assert subscribed.wait(PATIENCE_S)
         command = ["mosquitto_pub", "-p", str(broker.port), "-t", "kraj/a/b/telemetry", "-q", "1", "-l"]
-        subprocess.run(command, input="x\n" * 25_000, text=True, check=True, timeout=60)
-        assert all(got.acquire(timeout=30) for _ in range(25_000))
+        subprocess.run(command, input="x\n" * 25_000, text=True, check=True, timeout=PATIENCE_S)
+        assert all(got.acquire(timeout=PATIENCE_S) for _ in range(25_000))
         silent.disconnect()
         silent.loop_stop()
 

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from kraj.settings import Settings
 from stack.broker import Broker
 from stack.doctor import Check, Verdict, examine
+from tests.ingest.rig import register_lamps
 
 
 def found(settings: Settings, name: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Check:
@@ -68,6 +70,35 @@ def test_a_wrong_clock_is_named(healthy: Settings) -> None:
     check = found(healthy, "clock", lambda: datetime.now(UTC) + timedelta(seconds=5))
     assert check.verdict is Verdict.FAILED
     assert found(healthy, "clock", lambda: datetime.now(UTC) - timedelta(seconds=1)).verdict is Verdict.OK
+
+
+def test_devices_whose_certificate_ends_are_named_with_the_remedy_for_our_firmware(healthy: Settings) -> None:
+    assert healthy.database_url is not None
+    names = [f"lamp-{n:02}" for n in range(14)]
+    register_lamps(healthy.database_url.get_secret_value(), names)
+    now = datetime.now(UTC)
+    with psycopg.connect(healthy.database_url.get_secret_value(), autocommit=True) as connection:
+        for place, name in enumerate(names[:12]):
+            connection.execute(
+                "INSERT INTO device_certificate (serial, device_id, generation, issued_at, not_after, fingerprint)"
+                " SELECT %s, device_id, 1, %s, %s, %s FROM device WHERE name = %s",
+                [
+                    f"{place:x}",
+                    now - timedelta(700),
+                    now + timedelta(days=29 - 3 * place),
+                    sha256(name.encode()).digest(),
+                    name,
+                ],
+            )
+        connection.execute("UPDATE device SET state = 'suspended' WHERE name = 'lamp-11'")
+    check = found(healthy, "certificates")
+    assert check.verdict is Verdict.NOTE
+    assert "of 1 devices the certificate has ended, of 10 it ends within 30 days: lamp-10, lamp-09, " in check.found
+    assert check.found.endswith("lamp-01, …")
+    assert "`kraj firmware flash`" in check.remedy
+    with psycopg.connect(healthy.database_url.get_secret_value(), autocommit=True) as connection:
+        connection.execute("UPDATE device_certificate SET not_after = %s", [now + timedelta(days=31)])
+    assert found(healthy, "certificates").verdict is Verdict.OK
 
 
 def test_a_role_that_sees_every_municipality_is_named(healthy: Settings) -> None:

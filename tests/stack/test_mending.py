@@ -132,10 +132,10 @@ async def test_a_dark_lamp_that_is_marked_as_fixed_burns_and_is_verified_within_
                 KRAJ_DATABASE_URL=database_role_url("kraj_notify"),
             ),
         ):
-            wait_until(lambda: " devices in " in (open_folder / "fleet.log").read_text(), "the fleet begins", 40)
+            wait_until(lambda: " devices in " in (open_folder / "fleet.log").read_text(), "the fleet begins")
             now_at = time.monotonic() + PAST_S / (SPEED - 1) + 0.5
             (number,) = wait_until(
-                lambda: dark(url) if time.monotonic() > now_at else [], "the fleet is here, and dark", 40
+                lambda: dark(url) if time.monotonic() > now_at else [], "the fleet is here, and dark"
             )
             found = (await client.get(f"/v1/alerts/{number}")).json()
             fields = {"step": "fixed", "version": str(found["version"]), "cause": "driver", "light": "1"}

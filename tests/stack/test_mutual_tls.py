@@ -22,6 +22,7 @@ from stack.broker import Broker
 from stack.probe import answers
 from tests.stack.mutual import Place, admitted, device, now
 from tests.stack.test_broker import Client, publish, subscribe
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ class Slot(mqtt.Client):
 
     def until(self, topic: str) -> list[str]:
         with self._news:
-            assert self._news.wait_for(lambda: topic in self.heard, 10), self.heard
+            assert self._news.wait_for(lambda: topic in self.heard, PATIENCE_S), self.heard
             return self.heard[: self.heard.index(topic)]
 
     def end(self) -> None:
@@ -69,7 +70,7 @@ def listen(client: mqtt.Client, *filters: str) -> None:
     done = threading.Event()
     client.on_subscribe = lambda *_: done.set()  # pyright: ignore[reportUnknownLambdaType]
     client.subscribe([(topic, 1) for topic in filters])
-    assert done.wait(10)
+    assert done.wait(PATIENCE_S)
 
 
 def test_a_certificate_of_ours_is_taken_in_and_nothing_else(place: Place, broker: Broker) -> None:

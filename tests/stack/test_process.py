@@ -1,6 +1,7 @@
 """Children die with their parent, and their logs stay within bounds."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,14 +12,15 @@ import pytest
 
 from kraj.errors import ConfigurationError
 from stack import process
-from stack.process import end, mortal, permits, rotate, service_account, spawn, tail
+from stack.process import end, free_port, mortal, permits, rotate, service_account, spawn, tail
+from tests.waiting import PATIENCE_S
 
 
 def test_a_log_is_set_aside_while_its_child_writes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LOG_BYTES_MAX", 1000)
     log = tmp_path / "child.log"
     child = spawn(["sh", "-c", "while echo line; do sleep 0.001; done"], log=log, folder=tmp_path)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while log.stat().st_size <= 1000:
         assert time.monotonic() < deadline
     rotate(log)
@@ -37,22 +39,31 @@ def test_a_child_keeps_its_number_and_dies_with_its_parent(tmp_path: Path) -> No
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while child.name() != "sleep":
             assert time.monotonic() < deadline
         parent.kill()
-        assert not psutil.wait_procs([child], timeout=10)[1]
+        assert not psutil.wait_procs([child], timeout=PATIENCE_S)[1]
 
 
 def test_a_child_that_does_not_listen_is_killed_at_last(tmp_path: Path) -> None:
     child = spawn(
         ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], log=tmp_path / "log", folder=tmp_path
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while "ready" not in tail(tmp_path / "log"):
         assert time.monotonic() < deadline
     end(child, (signal.SIGTERM, 0.2))
     assert child.returncode == -signal.SIGKILL
+
+
+def test_a_free_port_is_kept_for_who_asks_for_it_by_number() -> None:
+    address = ("127.0.0.1", free_port())
+    with socket.socket() as other, pytest.raises(OSError, match="already in use"):
+        other.bind(address)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, 1)
+    socket.create_server(address).close()
 
 
 def test_a_missing_setpriv_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

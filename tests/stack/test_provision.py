@@ -24,6 +24,7 @@ from stack.guard import GuardedBroker
 from stack.provision import provision
 from tests.ingest.rig import Ingest, query
 from tests.stack.mutual import NAMES
+from tests.waiting import PATIENCE_S, cpu_s
 
 DEVICES = 120
 DEVICES_S_MAX = 3.0
@@ -50,9 +51,9 @@ def test_devices_get_distinct_keys_quickly_once_and_anew_when_damaged(
     invented: Region, database_url: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "identities"
-    begin = time.monotonic()
+    begin = cpu_s()
     assert provision(database_url, names(invented), tmp_path / "authority", folder, now) == DEVICES
-    assert time.monotonic() - begin < DEVICES_S_MAX
+    assert cpu_s() - begin < DEVICES_S_MAX
     files = [folder / f"{name}.pem" for name in names(invented)]
     keys = {certificates.key_pem(certificates.read_key(file.read_bytes())) for file in files}
     assert len(keys) == DEVICES
@@ -130,8 +131,8 @@ async def test_a_fleet_delivers_over_mutual_tls_through_lost_connections(
         assert stored == counts.produced
 
 
-async def until(condition: Callable[[], object], seconds: float = 40.0) -> None:
-    deadline = time.monotonic() + seconds
+async def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)

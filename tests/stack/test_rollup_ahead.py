@@ -5,8 +5,7 @@ import threading
 import pytest
 
 from stack.rollup_ahead import ahead
-
-WAIT_S = 20
+from tests.waiting import PATIENCE_S
 
 
 def test_the_next_is_worked_on_while_the_one_before_is_used_and_no_more() -> None:
@@ -21,7 +20,7 @@ def test_the_next_is_worked_on_while_the_one_before_is_used_and_no_more() -> Non
         n = len(found)
         found.append(one)
         if n < 3:
-            assert begun[n + 1].wait(WAIT_S)
+            assert begun[n + 1].wait(PATIENCE_S)
         assert not any(event.is_set() for event in begun[n + 2 :])
     assert found == [0, 1, 4, 9]
     assert list(ahead(work, [])) == []

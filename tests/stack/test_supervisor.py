@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from kraj.errors import UnavailableError
-from stack.supervisor import Program, Supervisor, ending
+from stack.supervisor import STOP_S_MAX, Program, Supervisor, ending
+from tests.waiting import PATIENCE_S
 
 SLEEPER = "import sys, time\nprint('begin', flush=True)\ntime.sleep(600)"
 STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"
@@ -112,7 +113,7 @@ def test_a_signal_stops_everything_last_first(
         wait_for((open_folder / "programs" / f"{name}.log").read_text, "begin")
     supervisor.process.send_signal(number)
     supervisor.line("over")
-    assert supervisor.process.wait(10) == 0
+    assert supervisor.process.wait(PATIENCE_S) == 0
     assert not any(child.is_running() for child in children)
     assert order.read_text() == "21"
 
@@ -122,7 +123,7 @@ def test_kill_9_of_the_supervisor_leaves_nothing_behind(running: Callable[..., R
     children = supervisor.children()
     assert [child.name() for child in children][:2] == ["postgres", "mosquitto"]
     supervisor.process.kill()
-    assert not psutil.wait_procs(children, timeout=20)[1]
+    assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
 
 
 def test_a_second_signal_ends_at_once_even_what_does_not_listen(running: Callable[..., Running]) -> None:
@@ -132,8 +133,8 @@ def test_a_second_signal_ends_at_once_even_what_does_not_listen(running: Callabl
     supervisor.process.send_signal(signal.SIGTERM)
     supervisor.line("stopping")
     supervisor.process.send_signal(signal.SIGINT)
-    assert supervisor.process.wait(5) == 130
-    assert not psutil.wait_procs(children, timeout=5)[1]
+    assert supervisor.process.wait(STOP_S_MAX - 1) == 130
+    assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
 
 
 def test_database_and_broker_come_back_with_their_addresses(running: Callable[..., Running]) -> None:
@@ -163,7 +164,7 @@ async def test_what_never_gets_ready_is_named_and_the_rest_is_stopped(open_folde
 async def test_a_signal_during_a_slow_start_is_heeded(open_folder: Path) -> None:
     slow = Program([sys.executable, "-c", SLEEPER], log=open_folder / "slow.log", ready=never)
     asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(Supervisor(tell=print).run([("slow", slow)], on_ready=fail), 5)
+    await asyncio.wait_for(Supervisor(tell=print).run([("slow", slow)], on_ready=fail), PATIENCE_S)
     assert slow.process is None
 
 
@@ -193,7 +194,7 @@ def fail() -> None:
 
 
 def wait_for(read: Callable[[], str], text: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while text not in read():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -345,8 +345,8 @@ async def bent(connection: Connection, asset_id: int, at: datetime) -> Bent:
     """What people, and failures, have done to the rules of an asset at a moment."""
     async with connection.cursor(row_factory=class_row(MuteRow)) as cursor:
         await cursor.execute(
-            "SELECT DISTINCT ON (rule) rule, valid_to, reason, who FROM rule_mute WHERE asset_id = %s AND valid_to > %s"
-            " ORDER BY rule, valid_to DESC LIMIT %s",
+            "SELECT * FROM (SELECT DISTINCT ON (rule) rule, valid_to, reason, who FROM rule_mute WHERE asset_id = %s"
+            " ORDER BY rule, rule_mute_id DESC) AS newest WHERE valid_to > %s LIMIT %s",
             [asset_id, at, MUTES_MAX],
         )
         mutes = {row.rule: row for row in await cursor.fetchall()}

@@ -69,9 +69,13 @@ class CampaignRow:
     who: str
     reason: str
     error: str | None
+    failures_before: int
+    """So many had failed when a person said that it goes on all the same."""
     devices: int
     waiting: int
     offered: int
+    silent: int
+    """Of those offered: told again for some three days, and no word; nobody waits for them."""
     accepted: int
     running: int
     failed: int
@@ -106,16 +110,19 @@ _RELEASE = """
            (SELECT count(*) FROM device_status s WHERE s.firmware = r.name)::integer AS running
     FROM firmware_release r JOIN firmware_container k USING (release_id)
 """
-CAMPAIGN = """
+SILENT_ATTEMPTS = 72
+"""An offer is told again each hour at last: by then it is some three days old."""
+CAMPAIGN = f"""
     SELECT c.campaign_id, c.release_id, r.digest AS release, r.name AS release_name, r.release_version, r.expires_at,
            r.withdrawn_at IS NOT NULL AS withdrawn, c.municipality_id, m.name AS municipality,
            m.title AS municipality_title, c.group_id, g.name AS "group", c.kind, c.share_pct, c.failures_max_pct,
-           c.soak_min, c.state, c.stage, c.started_at, c.changed_at, c.who, c.reason, c.error, n.*
+           c.soak_min, c.state, c.stage, c.started_at, c.changed_at, c.who, c.reason, c.error, c.failures_before, n.*
     FROM firmware_campaign c JOIN firmware_release r USING (release_id) LEFT JOIN municipality m USING (municipality_id)
     LEFT JOIN asset_group g ON g.group_id = c.group_id
     CROSS JOIN LATERAL (
         SELECT count(*)::integer AS devices, count(*) FILTER (WHERE u.state = 'waiting')::integer AS waiting,
                count(*) FILTER (WHERE u.state = 'offered')::integer AS offered,
+               count(*) FILTER (WHERE u.state = 'offered' AND u.attempts >= {SILENT_ATTEMPTS})::integer AS silent,
                count(*) FILTER (WHERE u.state = 'accepted')::integer AS accepted,
                count(*) FILTER (WHERE u.state = 'running')::integer AS running,
                count(*) FILTER (WHERE u.state = 'failed')::integer AS failed,
@@ -123,7 +130,7 @@ CAMPAIGN = """
                count(*) FILTER (WHERE u.state = 'cancelled')::integer AS cancelled,
                max(u.changed_at) FILTER (WHERE u.state = 'running') AS last_at
         FROM firmware_update u WHERE u.campaign_id = c.campaign_id) AS n
-"""
+"""  # noqa: S608 - constants of ours
 _UPDATE = """
     SELECT u.device_id, d.name AS device, m.name AS municipality, u.state, u.attempts, u.sent_at, u.accepted_at,
            u.changed_at, u.firmware_before, s.firmware, u.error

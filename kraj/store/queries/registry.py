@@ -120,6 +120,7 @@ class DeviceRow:
     boot: int | None
     firmware: str | None
     reset: str | None
+    safe_mode: bool | None
     changed_at: datetime | None
     assets: list[dict[str, Any]]
     unknown_keys: list[str]
@@ -221,7 +222,7 @@ async def headlines(connection: Connection, which: AssetFilter, *, after: int, l
 
 _DEVICES = sql.SQL("""
     SELECT d.device_id, d.name, m.name AS municipality, m.title AS municipality_title, d.state, d.version,
-           s.online, s.boot, s.firmware, s.reset, s.changed_at,
+           s.online, s.boot, s.firmware, s.reset, s.safe_mode, s.changed_at,
            coalesce((SELECT jsonb_agg(jsonb_build_object('asset_id', a.asset_id, 'channel', i.channel, 'kind', a.kind,
                                                          'label', a.label) ORDER BY i.channel)
                      FROM installed i JOIN asset a USING (asset_id)

@@ -6,6 +6,7 @@ import httpx
 import psycopg
 import pytest
 
+from api.door import keeper
 from kraj.store.registry import register
 from stack.database import OWNER
 from tests.api.conftest import DEVICES, MUNICIPALITIES, NOW
@@ -15,6 +16,14 @@ from tests.api.door.rig import People, Wall, at_door
 @pytest.fixture
 def wall() -> Wall:
     return Wall()
+
+
+@pytest.fixture
+def known_s(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long to wait until the door asks the database anew: shorter than it is where nobody waits for it."""
+    assert keeper.KNOWN_S < 5
+    monkeypatch.setattr(keeper, "KNOWN_S", 0.1)
+    return 0.2
 
 
 @pytest.fixture

@@ -168,6 +168,20 @@ async def test_a_lamp_without_a_device_cannot_be_told(street: Region, client: ht
     assert stop.status_code == 409
 
 
+async def test_a_lamp_of_another_system_is_refused_at_once_and_left_out_of_wider_orders(
+    street: Region, client: httpx.AsyncClient
+) -> None:
+    street.connection.execute(
+        "INSERT INTO foreign_device (device_id, municipality_id, adapter, changed_at)"
+        " SELECT device_id, municipality_id, 'tasmota', now() FROM device WHERE name = 'street-1'"
+    )
+    answer = await give(client, "light-now", asset_id=lamp(street, 1))
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/lamp_foreign")
+    assert await states(client) == []
+    rest = await give(client, "light-now", group_id=1)
+    assert rest.json()["counts"] == {"requested": LAMPS - 1}
+
+
 async def test_a_command_to_a_decommissioned_lamp_is_refused(street: Region, client: httpx.AsyncClient) -> None:
     street.connection.execute("UPDATE device SET state = 'decommissioned' WHERE name = 'street-1'")
     street.connection.execute("UPDATE asset SET retired_at = now() WHERE label = 'N-2'")

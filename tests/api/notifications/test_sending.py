@@ -18,7 +18,9 @@ from aiosmtpd.controller import Controller
 
 from api.notifications.sending import LEFT_BEHIND_MAX, Sender, send, valid
 from kraj.alerts import Severity
+from stack.process import free_port
 from tests.api.notifications.conftest import NOW, Town
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # apprise imports it
 
@@ -62,12 +64,6 @@ class HookServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"json://127.0.0.1:{self.server_address[1]}/hook"
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
@@ -171,7 +167,7 @@ async def test_a_service_that_never_comes_back_costs_three_threads_at_most() -> 
     assert said[LEFT_BEHIND_MAX:] == ["3 earlier messages still hang there"] * 2
     assert calls == ["a"] * LEFT_BEHIND_MAX
     gate.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while await sender("a", "", "", Severity.INFO) is not None:  # noqa: ASYNC110 - three threads are to come back
             await asyncio.sleep(0.01)
 

@@ -31,6 +31,7 @@ from tests.api.alerting import HTML
 from tests.api.conftest import NOW as NOON
 from tests.api.conftest import OWNER, Region, client, empty_region, region
 from tests.api.notifications.conftest import NOW, PRAGUE, Town
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # apprise imports it
 __all__ = ["OWNER", "client", "empty_region", "region"]
@@ -303,7 +304,7 @@ def test_the_receiver_of_the_documentation_takes_what_is_signed_and_nothing_else
     body = webhooks.event("alert.opened", NOW, {"place": "VO-9", "link": "http://kraj.test/alerts/1"})
     with subprocess.Popen([sys.executable, "-uc", program], stdout=PIPE, stderr=DEVNULL, text=True) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE_S
             while (said := webhooks.post(address, "delivery_1", body)) is not None:
                 assert time.monotonic() < deadline, said
                 time.sleep(0.1)

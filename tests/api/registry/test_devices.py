@@ -1,10 +1,16 @@
 """Devices are registered with their asset, live step by step, and are replaced in one action."""
 
 import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
+from tests.api import signing
+from tests.api.conftest import NOW
 from tests.api.registry.conftest import Clerks, made, refused
 
 DEVICE: dict[str, Any] = {
@@ -129,3 +135,70 @@ async def test_a_post_with_a_key_is_done_once(clerks: Clerks) -> None:
 async def test_a_name_that_no_topic_can_hold_is_refused(clerks: Clerks, name: str) -> None:
     await refused(await clerks.olsinka.post("/v1/devices", json=DEVICE | {"name": name}), 400, "body")
     assert (await clerks.olsinka.post("/v1/devices/lamp-1/replace", json={"new": name})).status_code == 400
+
+
+async def test_administrators_have_a_device_of_our_firmware_start_in_safe_mode_and_nobody_else(clerks: Clerks) -> None:
+    url, body = "/v1/devices/lamp-1/safe-mode", {"reason": "restartuje se"}
+    told = clerks.database.connection
+
+    def waiting() -> list[Any]:
+        found = told.execute("SELECT payload, expires_at FROM device_command WHERE done_at IS NULL").fetchall()
+        return [(json.loads(payload), expires_at) for payload, expires_at in found]
+
+    await refused(await clerks.olsinka.post(url, json=body), 409, "safe_mode")
+    told.execute(
+        "INSERT INTO device_status (device_id, online, safe_mode, changed_at)"
+        " SELECT device_id, true, false, now() FROM device WHERE name IN ('lamp-1', 'stop-1')"
+        " ON CONFLICT (device_id) DO UPDATE SET safe_mode = false"
+    )
+    crew = signing.person(told, "crew@kraj.example", "crew", "olsinka", session="session-of-crew")
+    lent = "INSERT INTO access_grant (municipality_id, person_id, rights, reason, valid_from, who)"
+    told.execute(f"{lent} VALUES (1, %s, '{{read,act,register,control}}', 'r', now(), 'w')".encode(), [crew])
+    signing.sign(clerks.nobody, "session-of-crew")
+    await refused(await clerks.nobody.post(url, json=body), 403, "forbidden")
+    await refused(await clerks.viewer.post(url, json=body), 403, "right")
+    await refused(await clerks.zdarna.post(url, json=body), 404, "device")
+    for wrong in ({}, {"reason": ""}, {"reason": " "}):
+        await refused(await clerks.olsinka.post(url, json=wrong), 400, "body")
+    assert waiting() == []
+    answer = await clerks.olsinka.post(url, json=body)
+    assert (answer.status_code, answer.json()["safe_mode"], answer.json()["state"]) == (200, False, "provisioned")
+    await clerks.region.post(url, json={"reason": "znovu"})
+    [(command, expires_at)] = waiting()
+    assert (command.keys(), command["do"], expires_at - NOW) == ({"id", "do"}, "safe_mode", timedelta(hours=1))
+    life = (await clerks.olsinka.get("/v1/devices/lamp-1/history")).json()["life"]
+    assert [(step["step"], step["who"], step["reason"]) for step in life[:2]] == [
+        ("safe_mode", "region@kraj.example", "znovu"),
+        ("safe_mode", "olsinka@kraj.example", "restartuje se"),
+    ]
+    entries = "SELECT municipality_id FROM audit_entry WHERE action = 'device.safe_mode' AND pseudonym IS NOT NULL"
+    assert told.execute(entries.encode()).fetchall() == [(1,), (1,)]
+    await made(clerks.olsinka, "/v1/devices/lamp-1/steps", {"step": "suspended"}, 200)
+    await refused(await clerks.olsinka.post(url, json=body), 409, "device_step")
+
+
+async def test_the_apis_role_can_leave_no_other_command_and_none_for_anothers_device(
+    clerks: Clerks, database_role_url: Callable[[str], str]
+) -> None:
+    told = clerks.database.connection
+    told.execute(
+        "INSERT INTO device_status (device_id, online, safe_mode, changed_at) SELECT device_id, true, false, now()"
+        " FROM device ON CONFLICT (device_id) DO UPDATE SET safe_mode = false"
+    )
+    names = "SELECT (SELECT person_id FROM person WHERE name = 'olsinka@kraj.example'), (SELECT device_id FROM device"
+    found = told.execute(
+        f"{names} WHERE name = 'lamp-1'), (SELECT min(device_id) FROM device WHERE municipality_id <> 1)".encode()
+    )
+    who, own, other = found.fetchone() or (0, 0, 0)
+    ask = "SELECT ask_safe_mode({}, now(), now() + interval '1 hour')"
+    for scopes, statement in (
+        ("*", "INSERT INTO device_command (device_id, payload, expires_at) VALUES (1, '{}', now())"),
+        ("*", "SELECT payload FROM device_command"),
+        ("*", ask.format(other)),
+        ("read,register,control", ask.format(own)),
+    ):
+        with psycopg.connect(database_role_url("kraj_api")) as api:
+            api.execute("SELECT set_config('kraj.principal', %s, true)", [str(who)])
+            api.execute("SELECT set_config('kraj.scopes', %s, true)", [scopes])
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                api.execute(statement.encode())

@@ -73,6 +73,28 @@ async def test_a_device_is_replaced_suspended_and_given_a_code(clerks: Clerks) -
     assert '<form class="act"' not in await page(clerks.viewer, "/devices/lamp-1b"), "who only reads sees no buttons"
 
 
+async def test_safe_mode_is_asked_for_with_a_reason_and_on_purpose_where_the_firmware_knows_it(clerks: Clerks) -> None:
+    url = "/devices/lamp-1/safe-mode"
+    assert url not in await page(clerks.olsinka, "/devices/lamp-1")
+    clerks.database.connection.execute(
+        "INSERT INTO device_status (device_id, online, firmware, safe_mode, changed_at) SELECT device_id, true, '1.0',"
+        " false, now() FROM device ON CONFLICT (device_id) DO UPDATE SET firmware = '1.0', safe_mode = false"
+    )
+    text = await page(clerks.olsinka, "/devices/lamp-1?lang=en")
+    assert url in text
+    assert url not in await page(clerks.viewer, "/devices/lamp-1")
+    for fields in ({"reason": "loops"}, {"reason": "", "confirm": "yes"}):
+        assert (await sent(clerks.olsinka, text, url, fields)).status_code == 400
+    answer = await sent(clerks.olsinka, text, url, {"reason": "loops", "confirm": "yes"})
+    assert answer.headers["location"] == "/devices/lamp-1?said=safe_mode", answer.text
+    text = await page(clerks.olsinka, answer.headers["location"])
+    assert "The command waits for the device" in text
+    assert "told to start in safe mode" in text
+    assert "runs in safe mode" not in text
+    clerks.database.connection.execute("UPDATE device_status SET safe_mode = true")
+    assert "runs in safe mode" in await page(clerks.olsinka, "/devices/lamp-1")
+
+
 async def test_a_device_that_is_sending_is_claimed(clerks: Clerks) -> None:
     assert "No unregistered device is sending" in await page(clerks.olsinka, "/unregistered?lang=en")
     waiting(clerks.database)

@@ -338,10 +338,10 @@ def test_a_sheet_that_lies_about_its_size_costs_nothing() -> None:
             b"</sheetData>", b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
         )
 
-    started = time.perf_counter()
+    started = time.process_time()
     parsed = parse(renamed(workbook_file(), "xl/worksheets/sheet1.xml", far), Defaults())
     assert [row.label for row in parsed.rows] == ["VO-1", "VO-2", "VO-3"]
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_geometry_that_is_no_point_is_named() -> None:

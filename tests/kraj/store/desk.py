@@ -12,8 +12,7 @@ from kraj.store.batch import Batch, Outcome
 from kraj.store.quarantine import Quarantined
 from kraj.store.write import Writer
 from tests.kraj.store.samples import AT
-
-WAIT_S = 20.0
+from tests.waiting import PATIENCE_S
 
 
 def refusal(detail: str = "found null", *, source: str = "lamp-1", metric: str | None = None) -> Quarantined:
@@ -116,6 +115,6 @@ class Desk:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Return when it holds; fail when it does not for a long time."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds():  # noqa: ASYNC110  # the database tells nobody when a backend begins to wait
             await asyncio.sleep(0.01)

@@ -79,7 +79,7 @@ async def test_earlier_are_alerts_of_the_same_asset_newest_first(desk: Desk) -> 
 
 
 async def test_mutes_overrides_and_failures_bend_the_rules_of_an_asset(desk: Desk) -> None:
-    for until, asset_id in ((2, 1), (9, 1), (-1, 1), (5, 2)):
+    for until, asset_id in ((-1, 1), (9, 1), (2, 1), (5, 2)):
         at = AT + timedelta(days=until)
         desk.owner.execute(
             "INSERT INTO rule_mute (asset_id, rule, valid_to, reason, who, at)"
@@ -96,9 +96,15 @@ async def test_mutes_overrides_and_failures_bend_the_rules_of_an_asset(desk: Des
         "INSERT INTO rule_failure VALUES ('theft', now(), 'boom')"
     )
     bent = await queries.bent(desk.connection, 1, AT)
-    assert {name: mute.valid_to for name, mute in bent.mutes.items()} == {"lamp_out": AT + timedelta(days=9)}
+    assert {name: mute.valid_to for name, mute in bent.mutes.items()} == {"lamp_out": AT + timedelta(days=2)}, "newest"
     assert (bent.off, bent.failed) == ({"voltage"}, {"theft"}), "what is said of a group holds before its town"
     assert (await queries.bent(desk.connection, 2, AT)).off == {"voltage", "cycling"}
+    desk.owner.execute(
+        "INSERT INTO rule_mute (asset_id, rule, valid_to, reason, who, at)"
+        " VALUES (1, 'lamp_out', %(at)s, '', 'w', %(at)s)",
+        {"at": AT},
+    )
+    assert (await queries.bent(desk.connection, 1, AT)).mutes == {}, "lifted, though an older one would last longer"
 
 
 async def test_a_comment_moves_neither_the_repair_nor_the_end(desk: Desk) -> None:

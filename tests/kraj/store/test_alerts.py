@@ -198,6 +198,18 @@ async def test_what_bends_the_rules_raises_the_registry_version_and_is_read(desk
     assert (await judged.read(desk.connection, AT + timedelta(days=2))).windows == ()
 
 
+async def test_a_mute_lasts_until_the_next_one_of_its_asset_and_rule_begins(desk: Desk) -> None:
+    muted = [("voltage", 0, 72), ("voltage", 1, 48), ("voltage", 2, 2), ("voltage", 4, 24), ("voltage", 4, 12)]
+    for rule, begin, end in [*muted, ("lamp_out", 0, 9)]:
+        desk.owner.execute(
+            "INSERT INTO rule_mute (asset_id, rule, valid_to, reason, who, at) VALUES (2, %s, %s, 'x', 'jana', %s)",
+            [rule, AT + timedelta(hours=end), AT + timedelta(hours=begin)],
+        )
+    found = [w for w in (await judged.read(desk.connection, AT - timedelta(days=1))).windows if w.rule == "voltage"]
+    spans = [((w.from_ms - AT.timestamp() * 1000) / 3.6e6, (w.to_ms - AT.timestamp() * 1000) / 3.6e6) for w in found]
+    assert sorted(spans) == [(0, 1), (1, 2), (4, 12)], "lifted at 2 h; the newest of one moment holds"
+
+
 async def test_telemetry_verifies_or_reopens_once_what_is_fixed_and_leaves_what_somebody_has_closed(desk: Desk) -> None:
     await take(desk, change(Step.OPENED, notify=True))
     number = desk.one("SELECT alert_id FROM alert")[0]

@@ -56,7 +56,7 @@ def write_rows(connection: psycopg.Connection[Any], readings: Readings, batch_id
 
 
 @given(readings=KIND_READINGS, batch_id=st.integers(0, 2**63 - 1))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_the_stream_says_what_psycopg_says_row_by_row(
     tables: psycopg.Connection[Any], readings: Readings, batch_id: int
 ) -> None:

@@ -72,7 +72,7 @@ def test_a_difference_anywhere_makes_another_row(field: str) -> None:
 
 
 @given(topic=ANY_TEXT, source=ANY_TEXT, detail=ANY_TEXT, payload=st.binary(max_size=50))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_was_sent_can_be_stored(
     owner: psycopg.Connection[Any], topic: str, source: str, detail: str, payload: bytes
 ) -> None:

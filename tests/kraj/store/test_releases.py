@@ -122,8 +122,7 @@ async def test_a_share_has_it_first_and_the_rest_when_that_has_run_for_a_while(c
     await campaign.run(list(rest.values()))  # also one whose answer was lost
     await campaign.round()
     await campaign.round(timedelta(minutes=SOAK))
-    row = await campaign.row()
-    assert (row.state, row.running, row.error) == ("done", LAMPS, None)
+    assert ((row := await campaign.row()).state, row.running, row.error) == ("done", LAMPS, None)
 
 
 async def test_failures_of_the_first_ones_keep_it_from_the_rest(campaign: Campaign) -> None:
@@ -140,7 +139,8 @@ async def test_failures_of_the_first_ones_keep_it_from_the_rest(campaign: Campai
     async with asking(campaign.roles("kraj_api")) as connection:
         assert await releases.go_on(connection, campaign.number, campaign.now)
     await campaign.round()
-    assert (await campaign.row()).state == "running"
+    row = await campaign.row()
+    assert (row.state, row.failures_before, row.failures_max_pct) == ("running", 1, 20), "the limit stays"
     assert len(await campaign.told()) == 36
     async with asking(campaign.roles("kraj_api")) as connection:
         assert await releases.set_state(connection, campaign.number, "stopped", campaign.now)
@@ -149,6 +149,59 @@ async def test_failures_of_the_first_ones_keep_it_from_the_rest(campaign: Campai
     await campaign.run([told[third]])  # what it had accepted, it tries, and that is noted
     await campaign.round()
     assert (await campaign.states())["running"] == 2
+
+
+async def test_after_a_person_let_it_go_on_new_failures_stop_it_again(campaign: Campaign) -> None:
+    await campaign.begin(share_pct=5, failures_max_pct=10)
+    await campaign.kept()
+    first = await campaign.told()
+    await campaign.answer(first, "version")
+    await campaign.round()
+    assert (await campaign.row()).error == "2 of 2 devices failed"
+    async with asking(campaign.roles("kraj_api")) as connection:
+        assert await releases.go_on(connection, campaign.number, campaign.now)
+    rest = list((await campaign.told()).items())
+    await campaign.answer(dict(rest[:4]), "flash")
+    await campaign.round()
+    assert (await campaign.row()).state == "running", "4 of 40 are not more than a tenth"
+    await campaign.answer(dict(rest[4:5]), "flash")
+    await campaign.round()
+    assert ((await campaign.row()).state, (await campaign.row()).error) == ("paused", "7 of 40 devices failed")
+
+
+async def test_a_dead_device_holds_nobody_up_and_is_told_on(campaign: Campaign) -> None:
+    await campaign.begin(share_pct=5)
+    await campaign.kept()
+    told = await campaign.told()
+    dead, lit = told.values()
+    await campaign.run([lit])
+    for _ in range(firmware.SILENT_ATTEMPTS - 1):
+        await campaign.round(timedelta(seconds=offering.AGAIN_S_MAX))
+        assert (await campaign.row()).stage == 1, "who was told an hour ago may still answer"
+        await campaign.told()
+    await campaign.round(timedelta(seconds=offering.AGAIN_S_MAX))
+    row = await campaign.row()
+    assert (row.stage, row.silent, row.running) == (2, 1, 1)
+    rest = await campaign.told()
+    assert set(rest.values()) == {device for device in range(1, LAMPS + 1) if device != lit}
+    await campaign.run([device for device in rest.values() if device != dead])
+    await campaign.round()
+    await campaign.round(timedelta(minutes=SOAK))
+    row = await campaign.row()
+    assert (row.state, row.silent, row.running) == ("running", 1, LAMPS - 1), "it is over when that one has it, too"
+    await campaign.run([dead])
+    await campaign.round()
+    await campaign.round(timedelta(minutes=SOAK))
+    assert (await campaign.row()).state == "done"
+
+
+async def test_a_share_that_is_silent_gives_nothing_to_the_rest(campaign: Campaign) -> None:
+    await campaign.begin(share_pct=5)
+    await campaign.kept()
+    for _ in range(firmware.SILENT_ATTEMPTS + 2):
+        await campaign.told()
+        await campaign.round(timedelta(seconds=offering.AGAIN_S_MAX))
+    assert ((await campaign.row()).stage, await campaign.states()) == (1, {"offered": 2, "waiting": 38})
 
 
 async def test_who_runs_it_and_goes_back_is_rolled_back(campaign: Campaign) -> None:

@@ -14,6 +14,7 @@ import pytest
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.store.slot import IDLE_TIMEOUT_S, take
 from tests.kraj.store.desk import until
+from tests.waiting import ATTEMPTS, PATIENCE_S
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ async def test_the_second_taker_waits_until_the_first_has_gone(url: str) -> None
     assert not ended
     assert (await (await first.execute("SELECT 1")).fetchone()) == (1,), "the first one still holds it"
     await first.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         connection, again = await second
     assert again == slot_id
     await connection.close()
@@ -43,7 +44,7 @@ async def test_a_batch_fits_the_socket_better_than_the_system_thinks(url: str) -
 
 
 async def test_slots_do_not_wait_for_one_another(url: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         first, one = await take(url, "slot_0")
         second, other = await take(url, "slot_1")
     assert one != other
@@ -65,17 +66,23 @@ async def test_a_taker_that_gives_up_leaves_no_connection_behind(url: str, owner
 
 @pytest.mark.parametrize("within", ["session", "transaction"])
 async def test_a_holder_that_stands_still_loses_the_slot_within_four_seconds(url: str, within: str) -> None:
-    silent, _ = await take(url, "slot_0")
-    if within == "transaction":
-        await silent.execute("BEGIN")
-    began = time.monotonic()
-    async with asyncio.timeout(IDLE_TIMEOUT_S + 3):
-        connection, _ = await take(url, "slot_0")
-    assert IDLE_TIMEOUT_S - 0.5 < time.monotonic() - began < IDLE_TIMEOUT_S + 1.5
-    with pytest.raises(psycopg.Error):
-        await silent.execute("SELECT 1")
-    await silent.close()
-    await connection.close()
+    took_s = 0.0
+    for _ in range(ATTEMPTS):  # a busy machine may be late, but not each time
+        silent, _ = await take(url, "slot_0")
+        if within == "transaction":
+            await silent.execute("BEGIN")
+        began = time.monotonic()
+        async with asyncio.timeout(PATIENCE_S):
+            connection, _ = await take(url, "slot_0")
+        took_s = time.monotonic() - began
+        with pytest.raises(psycopg.Error):
+            await silent.execute("SELECT 1")
+        await silent.close()
+        await connection.close()
+        assert took_s > IDLE_TIMEOUT_S - 0.5
+        if took_s < IDLE_TIMEOUT_S + 1.5:
+            return
+    pytest.fail(f"it takes {took_s:.1f} s")
 
 
 async def test_a_database_that_forgets_commits_is_refused(url: str, owner: psycopg.Connection[Any]) -> None:
