@@ -79,7 +79,7 @@ class Stop:
         self._running: Any = None
         self._present: Any = None
 
-    def flashed(self, steps: Sequence[Step], say: Callable[[str], None]) -> None:
+    def flashed(self, steps: Sequence[Step], say: Callable[[str], None], _again: object = None) -> None:
         """In place of a cable to a board."""
         for step in steps:
             say(step.what)

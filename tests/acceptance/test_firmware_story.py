@@ -72,7 +72,7 @@ def test_a_technicians_first_day_a_bare_board_becomes_a_device_that_is_seen(town
     words = ["--release", str(town.folder / "1.bin"), "--keys", public, "--kind", "stop", "--wifi", "depot"]
     words += ["--broker", f"localhost:{town.broker.port}", "--server", town.site, "--code", code]
     with patch.object(flashing, "run", town.stop.flashed):
-        said = command("flash", *words, "--settings", str(town.wiring()), KRAJ_WIFI_PASSWORD="hunter2")
+        said = command("flash", *words, "--settings", str(town.wiring()), KRAJ_WIFI_PASSWORD="hunter2-depot")
     assert f"installed: {STOP.name} runs {OLD}" in said
     assert f"{STOP.name} starts" in said
     assert "hunter2" not in said
