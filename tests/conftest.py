@@ -24,11 +24,17 @@ settings.load_profile("kraj")
 TEMPLATE = "kraj_template"
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
 MEMORY_BYTES_MIN = 4 << 30
+LONG = ("tests/api/test_contract.py", "tests/acceptance/test_every_page.py", "tests/benchmarks/")
 
 
 def pytest_collection() -> None:
     """What is imported stays: looking through it for garbage again and again was a third of the work."""
     gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first, so that no worker is alone with it in the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_collection_finish() -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,9 @@ def test_settings_that_cannot_work_are_named(database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         gives_up(database_url, f"KRAJ_INGEST_METRICS_PORT={port}", ingest_metrics_port=port)
+
+
+def test_a_service_holds_nothing_in_memory_that_it_never_uses() -> None:
+    there = "import sys, ingest.service; print({'rich', 'attr', 'cryptography', 'scipy', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", there], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
