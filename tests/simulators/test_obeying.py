@@ -1,9 +1,10 @@
 """Lamps that are told something over a real broker: programs, orders, refusals, and the light that follows."""
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from simulators.device import Link
 from simulators.fleet import Fleet, wall_clock_ms
 from simulators.pace import Pace
 from simulators.region import Region, region
+from simulators.roster import Roster
 from simulators.world import World
 from tests.simulators.rig import Broker, Platform, retained, until
 from tests.simulators.test_fleet import alive
 
 HOUR_MS = 3_600_000
+T = TypeVar("T")
+PLANNING = threading.Lock()
 BUILT = region(5, 8, clockless_share=0.0)
 VILLAGE = region(1, 32, clockless_share=0.0)
 """One of its cabinets cuts its feeder by day."""
@@ -29,6 +33,12 @@ NIGHT = datetime(2026, 11, 4, 23, 20, tzinfo=UTC)
 def document(*steps: tuple[str, int], floor: int = 0) -> dict[str, Any]:
     program = {"plans": [{"steps": [{"at": at, "level_pct": level} for at, level in steps]}]}
     return desired(dimming.read(program), floor, 49.5, 15.5, NIGHT.date())
+
+
+def alone(look: Callable[[], T]) -> T:
+    """What is seen while the fleet does not plan a day, which it does in another thread, with the same models."""
+    with PLANNING:
+        return look()
 
 
 class Lamp:
@@ -86,23 +96,23 @@ class Lamp:
 
     def light(self) -> tuple[float, str]:
         """The level commanded now, and its reason."""
-        found = self.model.at(np.array([self.row]), np.array([self.pace.now_ms()]))
+        found = self.at(self.pace.now_ms())
         words = self.model.kind.by_name["level_reason"].states
         return float(found["level_commanded_pct"][0]), words[int(found["level_reason"][0])]
 
-    def closed(self) -> bool | None:
-        """Whether the contactor is, now; None while another thread plans the day anew, when nobody else looks."""
-        try:
-            found = self.model.at(np.array([self.row]), np.array([self.pace.now_ms()]))
-        except IndexError:
-            return None
-        return bool(found["contactor_closed"][0])
+    def closed(self) -> bool:
+        """Whether the contactor is, now."""
+        return bool(self.at(self.pace.now_ms())["contactor_closed"][0])
+
+    def at(self, *ts_ms: int) -> dict[str, Any]:
+        """What the model says of it at these moments."""
+        return alone(lambda: self.model.at(np.full(len(ts_ms), self.row), np.array(ts_ms)))
 
     def due(self) -> list[int]:
         """When it reports on this day, as planned last."""
         duty = self.fleet.duty
         reporter = next(part.reporter for part in duty.parts if part.kind == "lamp")
-        moments = reporter.moments(reporter.plan(duty.start_ms))
+        moments = alone(lambda: reporter.moments(reporter.plan(duty.start_ms)))
         return moments.ts_ms[moments.place == self.row].tolist()
 
     async def until_light(self, level: float, reason: str) -> None:
@@ -111,6 +121,20 @@ class Lamp:
     def order(self, id_: str, level: int, *, reason: str = "manual", minutes: float = 30) -> dict[str, Any]:
         until_ms = self.pace.now_ms() + int(minutes * 60_000)
         return {"id": id_, "do": "set_level", "level_pct": level, "channel": 0, "reason": reason, "until": until_ms}
+
+
+@pytest.fixture(autouse=True)
+def planned_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a run nobody looks at the models while a day is planned; here tests do, and wait for their turn."""
+    for name in ("day", "again"):
+        monkeypatch.setattr(Roster, name, _in_turn(getattr(Roster, name)))
+
+
+def _in_turn(plan: Callable[..., Any]) -> Callable[..., Any]:
+    def planned(*given: Any) -> Any:
+        return alone(lambda: plan(*given))
+
+    return planned
 
 
 @pytest.fixture(autouse=True)
@@ -172,10 +196,10 @@ async def test_a_lamp_reports_what_came_of_an_order_and_its_power_follows(broker
         lamp.tell("command", lamp.order("o4", 30))
         await lamp.until_light(30, "manual")
         now = lamp.pace.now_ms()
-        later = lamp.model.at(np.full(2, lamp.row), np.array([now - 30 * 60_000, now + 5 * 60_000]))
+        later = lamp.at(now - 30 * 60_000, now + 5 * 60_000)
         assert later["level_effective_pct"][1] < 32
         assert later["power_w"][1] < 0.6 * later["power_w"][0], "before it was told anything it was bright"
-        gone = lamp.model.at(np.array([lamp.row]), np.array([now + 31 * 60_000]))
+        gone = lamp.at(now + 31 * 60_000)
         assert gone["level_commanded_pct"][0] == 20, "an order ends by itself"
         await until(
             lambda: any(now < ts <= now + 2 * 60_000 for ts in lamp.due()),
