@@ -1,6 +1,20 @@
 """A DALI bus with one D4i gear that answers frame by frame."""
 
 
+# Pulses of an answer, the first one low; a last high one is the rest of the line.
+def backward(byte, half_us=417):
+    halves = [0, 1]
+    for place in range(7, -1, -1):
+        halves += [0, 1] if byte >> place & 1 else [1, 0]
+    found, before = [0], 0
+    for level in halves:
+        if level != before:
+            found.append(0)
+            before = level
+        found[-1] += half_us
+    return found[:-1] if before else found
+
+
 class Line:
     """``banks``: by number, by address a byte. ``mute`` takes the gear away."""
 

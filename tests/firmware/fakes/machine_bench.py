@@ -2,10 +2,11 @@
 
 import asyncio
 
-from fakes.dali_line import Line
+from fakes.dali_line import Line, backward
 from node import dali_wire
 
 pins = {}
+FAST_US = 409  # half a bit of a gear that is a little fast
 
 
 class Pin:
@@ -94,7 +95,7 @@ class RMT:
         frame = frame_of(lengths)
         asked = frame & 0x100 and frame & 255 in (0xA0, 0xC5)
         found = drive(wire.gear.ask(frame) if asked else wire.gear.send(frame))
-        wire.answer = [] if found is None else backward(found)
+        wire.answer = [] if found is None else backward(found, FAST_US)
 
 
 def drive(coroutine):
@@ -117,19 +118,6 @@ def frame_of(lengths):
     for at in range(2, 34, 2):
         frame = frame << 1 | halves[at + 1]
     return frame
-
-
-def backward(byte):
-    halves = [0, 1]
-    for place in range(7, -1, -1):
-        halves += [0, 1] if byte >> place & 1 else [1, 0]
-    found, before = [0], 0
-    for level in halves:
-        if level != before:
-            found.append(0)
-            before = level
-        found[-1] += 409  # a gear a little fast
-    return found[:-1] if before else found
 
 
 def time_pulse_us(pin, level, timeout):

@@ -2,20 +2,8 @@
 
 import unittest
 
+from fakes.dali_line import backward
 from node import dali_wire
-
-
-def backward(byte):
-    halves = [0, 1]
-    for place in range(7, -1, -1):
-        halves += [0, 1] if byte >> place & 1 else [1, 0]
-    found, before = [0], 0
-    for level in halves:
-        if level != before:
-            found.append(0)
-            before = level
-        found[-1] += 417
-    return found[:-1] if before else found  # the last high is the rest of the line
 
 
 class Wire(unittest.TestCase):
