@@ -66,6 +66,7 @@ def run(devices: int, rate: float, seconds: float, say: Callable[[str], None]) -
                 "KRAJ_API_PORT": str(port),
                 "KRAJ_AUTHORITY_DIR": str(folder / "authority"),
                 "KRAJ_STATE_DIR": str(folder),
+                "KRAJ_API_SHARE_PER_S": "0",  # a municipality's share would answer before the wall does
             }
             with (folder / "api.log").open("wb") as log:
                 process = subprocess.Popen([sys.executable, "-m", "api"], env=env, stdout=log, stderr=log)
