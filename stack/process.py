@@ -76,14 +76,16 @@ def run(
 def mortal(command: Sequence[str], death: signal.Signals = signal.SIGKILL) -> list[str]:
     """Prefix a command so that the kernel sends it ``death`` when its parent dies, even by SIGKILL.
 
-    setpriv(1) replaces itself by the command, so the process id is the command's. A ``preexec_fn`` could do the
-    same, but it runs Python between fork and exec, where a parent with threads can deadlock. The parent is the
-    *thread* that starts the child: start children from a thread that lives as long as they should.
+    setpriv(1) and sh(1) replace themselves by the command, so the process id is the command's. A ``preexec_fn`` could
+    do the same, but it runs Python between fork and exec, where a parent with threads can deadlock. The parent is the
+    *thread* that starts the child: start children from a thread that lives as long as they should. Whoever dies
+    before setpriv has spoken to the kernel is not waited for: the child sees that its parent is another one, and ends.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise ConfigurationError("setpriv is missing; install the package util-linux")
-    return [setpriv, "--pdeathsig", death.name.removeprefix("SIG"), "--", *command]
+    told = [setpriv, "--pdeathsig", death.name.removeprefix("SIG"), "--"]
+    return [*told, "/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()), *command]
 
 
 def spawn(

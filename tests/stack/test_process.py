@@ -1,5 +1,7 @@
 """Children die with their parent, and their logs stay within bounds."""
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -34,7 +36,8 @@ def test_a_log_is_set_aside_while_its_child_writes_on(tmp_path: Path, monkeypatc
 
 def test_a_child_keeps_its_number_and_dies_with_its_parent(tmp_path: Path) -> None:
     code = (
-        f"import subprocess, time; print(subprocess.Popen({mortal(['sleep', '60'])}).pid, flush=True); time.sleep(60)"
+        "import subprocess, time; from stack.process import mortal\n"
+        "print(subprocess.Popen(mortal(['sleep', '60'])).pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -44,6 +47,31 @@ def test_a_child_keeps_its_number_and_dies_with_its_parent(tmp_path: Path) -> No
             assert time.monotonic() < deadline
         parent.kill()
         assert not psutil.wait_procs([child], timeout=PATIENCE_S)[1]
+
+
+def test_children_whose_parents_die_at_once_do_not_stay(tmp_path: Path) -> None:
+    code = (
+        "import os; from pathlib import Path; from stack.process import spawn\n"
+        "child = spawn(['sleep', '600'], log=Path('log'), folder=Path())\n"
+        "print(child.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", code]
+    env = {**os.environ, "PYTHONPATH": str(Path(process.__file__).parents[1])}
+    said = [subprocess.run(command, stdout=subprocess.PIPE, cwd=tmp_path, env=env, check=False) for _ in range(10)]
+    children: list[psutil.Process] = []
+    for one in said:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children.append(psutil.Process(int(one.stdout)))
+    assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
+
+
+def test_a_command_for_another_parent_is_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    ran = subprocess.run(["sh", "-c", '"$@"; exit $?', "sh", *mortal(["touch", str(mark)])], check=False)
+    assert ran.returncode != 0
+    assert not mark.exists()
+    assert subprocess.run(mortal(["touch", str(mark)]), check=False).returncode == 0
+    assert mark.exists()
 
 
 def test_a_child_that_does_not_listen_is_killed_at_last(tmp_path: Path) -> None:
