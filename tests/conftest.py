@@ -16,6 +16,7 @@ from psycopg import sql
 
 from stack.broker import Broker
 from stack.database import OWNER, ROLES, EmbeddedPostgres
+from tests import lazily
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("kraj", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +25,8 @@ settings.load_profile("kraj")
 TEMPLATE = "kraj_template"
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
 MEMORY_BYTES_MIN = 4 << 30
+GARBAGE = (20_000, 20, 20)
+"""How many things are made between two looks, as the interpreter counts them; its own numbers cost a sixth."""
 LONG = ("tests/api/test_contract.py", "tests/acceptance/test_every_page.py", "tests/benchmarks/")
 
 
@@ -38,10 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """As what is there by now stays, too, only what tests make is looked through."""
+    """As what is there by now stays, too, only what tests make is looked through, and not at each application's end."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GARBAGE)
     gc.enable()
+    lazily.install()
 
 
 def _open_folder() -> Path:

@@ -19,6 +19,7 @@ from tests.api.alerting import change, told
 from tests.api.signing import COOKIE, SESSION, person
 from tests.kraj.importing.samples import csv_file
 from tests.kraj.store.firmware import PUBLIC, release
+from tests.waiting import PATIENCE_S
 
 Connection = psycopg.Connection[Any]
 HALF, UNPROVEN = "half", "unproven"
@@ -278,6 +279,7 @@ def uploaded(site: str) -> str:
         files={"file": ("pasport.csv", content, "text/csv")},
         headers={"sec-fetch-site": "same-origin", "accept": "text/html"},
         cookies={COOKIE: SESSION},
+        timeout=PATIENCE_S,
     )
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]

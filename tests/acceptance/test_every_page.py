@@ -28,9 +28,10 @@ __all__ = ["browser", "connection", "fleet", "lit", "shared", "site"]
 
 LOOKED_AT = Path(__file__).with_name("looked_at.js").read_text("utf-8")
 TABBED = Path(__file__).with_name("tabbed.js").read_text("utf-8")
-LOOKS: tuple[tuple[str, Any, int], ...] = (("cs", "light", 360), ("en", "dark", 1200))
-"""Each page is seen in both languages, on a telephone and on a desk, and by axe by day and by night in each."""
-OTHER: dict[str, Any] = {"light": "dark", "dark": "light"}
+LOOKS: tuple[tuple[str, tuple[Any, ...], int], ...] = (("cs", ("light", "dark"), 360), ("en", ("dark",), 1200))
+"""Each page is seen in both languages, on a telephone by day and by night, and on a desk by night."""
+COLOURS = ("color-contrast", "link-in-text-block")
+"""What axe judges by colours; nothing else of a page is another one by night."""
 OPENS_ALL = """() => {
     self.touchedFrom = performance.now();
     for (const one of document.querySelectorAll('main details')) one.open = true;
@@ -42,7 +43,7 @@ SHIFTED = """() => self.shifts.filter((one) => !one.hadRecentInput
         && (one.startTime < self.touchedFrom || one.startTime > self.touchedTo))
     .reduce((sum, one) => sum + one.value, 0)"""
 """How far what one reads jumps from the first paint on (CLS), but for what a test has touched itself."""
-FINDS = """tags => axe.run({runOnly: {type: "tag", values: tags}, resultTypes: ["violations"]}).then(found =>
+FINDS = """only => axe.run({runOnly: only, resultTypes: ["violations"]}).then(found =>
     found.violations.flatMap(({id, nodes}) =>
         nodes.map(one => `${id}: ${one.html.slice(0, 200)} ${one.failureSummary}`)))
 """
@@ -89,13 +90,14 @@ def shown(page: Page, address: str, route: str) -> bool | None:
     return answer.status == ERRORS.get(route, 200) and page.url.startswith(address.partition("?")[0])
 
 
-def found_by_axe(page: Page, scheme: Any) -> list[str]:
-    """By day and by night."""
+def found_by_axe(page: Page, schemes: tuple[Any, ...]) -> list[str]:
+    """All rules in the first scheme, which is shown, and those about colours in the others."""
     page.evaluate(AXE_SCRIPT)
-    found: list[str] = []
-    for look in (OTHER[scheme], scheme):
-        page.emulate_media(color_scheme=look)
-        found += [f"{look}: {fault}" for fault in page.evaluate(FINDS, RULES)]
+    found: list[str] = page.evaluate(FINDS, {"type": "tag", "values": RULES})
+    for scheme in schemes[1:]:
+        page.emulate_media(color_scheme=scheme)
+        found += [f"{scheme}: {fault}" for fault in page.evaluate(FINDS, {"type": "rule", "values": COLOURS})]
+        page.emulate_media(color_scheme=schemes[0])
     return found
 
 
@@ -109,13 +111,13 @@ def tabbed(page: Page) -> list[str]:
     return found + page.evaluate(TABBED, "judge")
 
 
-def wrong_with(page: Page, language: str, scheme: Any, *, pressed: bool) -> list[str]:
+def wrong_with(page: Page, language: str, schemes: tuple[Any, ...], *, pressed: bool) -> list[str]:
     """What is wrong with the page that is shown; ``pressed``: Tab is pressed, too."""
     page.evaluate(OPENS_ALL)
     found: list[str] = page.evaluate(LOOKED_AT, language)
     found += tabbed(page) if pressed else []
     page.evaluate(UNTOUCHED)
-    found += found_by_axe(page, scheme)
+    found += found_by_axe(page, schemes)
     shift = page.evaluate(SHIFTED)
     return found if shift <= SHIFT_MAX else [*found, f"jumps by {shift}"]
 
@@ -145,9 +147,9 @@ def test_every_page_is_for_everybody(browser: Browser, site: str, shared: Connec
     assert unknown == [], "no address is known for these routes"
     found += [(path, path) for path in ERRORS]
     faults: dict[str, list[str]] = defaultdict(list)
-    for language, scheme, width in LOOKS:
+    for language, schemes, width in LOOKS:
         context = browser.new_context(
-            color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 780}
+            color_scheme=schemes[0], reduced_motion="reduce", viewport={"width": width, "height": 780}
         )
         context.add_init_script(SHIFTS)
         page = context.new_page()
@@ -161,21 +163,21 @@ def test_every_page_is_for_everybody(browser: Browser, site: str, shared: Connec
                 session = SESSIONS.get(route, SESSION)
                 comes_as(context, session)
             said.clear()
-            here = faults[f"{path} ({language}, {scheme}, {width} px)"]
+            here = faults[f"{path} ({language}, {width} px)"]
             is_shown = shown(page, f"{site}{path}{'&' if '?' in path else '?'}lang={language}", route)
             if is_shown is None:
                 continue
             if not is_shown:
                 here.append(f"is not shown: {page.url} {page.title()}")
                 continue
-            here += wrong_with(page, language, scheme, pressed=width == LOOKS[0][2])
+            here += wrong_with(page, language, schemes, pressed=width == LOOKS[0][2])
             titles[page.title()].add(route)
             if route not in ERRORS:
                 here += said
         for name in errors_shown(page, site, language):
             here = faults[f"{name} ({language})"]
             here += page.evaluate(LOOKED_AT, language)
-            here += found_by_axe(page, scheme)
+            here += found_by_axe(page, schemes)
         for title, those in titles.items():
             if len(those) > 1:
                 faults[title] = [f"is the title of all of {sorted(those)}"]

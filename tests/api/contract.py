@@ -55,7 +55,7 @@ def plant(region: Region, base: str) -> None:
     release = firmware.release(1, expires=int(NOW.timestamp()) + 86_400)
     region.connection.execute("INSERT INTO firmware_key VALUES (%s, 1, %s)", [release.manifest.key, firmware.PUBLIC[0]])
     rule = '[hot]\nkind = "lamp"\nwhen = "power_w > 50 W"\nseverity = "minor"\ntitle = { cs = "Hodně", en = "Much" }\n'
-    with httpx.Client(base_url=base, headers=SIGNED) as client:
+    with httpx.Client(base_url=base, headers=SIGNED, timeout=PATIENCE_S) as client:
         for path, body in (
             ("/v1/people", town | {"name": "petr@kraj.example", "title": "Petr", "role": "viewer"}),
             ("/v1/teams", town | {"name": "Parta"}),

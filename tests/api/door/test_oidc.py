@@ -17,6 +17,7 @@ from api.door.keeper import COOKIE
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from tests.api.door.rig import People, Wall, at_door
+from tests.waiting import PATIENCE_S
 
 NAME = "petr@olsinka.example"
 
@@ -42,7 +43,7 @@ async def browser(
 
 async def at_issuer(issuer: str, url: str, subject: str, **claims: Any) -> str:
     """What a person does at the issuer; the address to which it sends the browser back."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
         await client.put(f"{issuer}/users/{subject}", json=claims)
         answer = await client.post(url, data={"sub": subject})
     assert answer.status_code == 302, answer.text

@@ -25,6 +25,7 @@ from tests.api import signing
 from tests.api.conftest import NOW
 from tests.api.contract import SIGNED, served
 from tests.api.open311.conftest import LAMP, Town
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # apprise imports it
 
@@ -65,7 +66,7 @@ async def test_a_stranger_s_report_is_repaired_verified_and_answered(
 
     def asked(base: str) -> tuple[str, str]:
         """As a browser without scripts does it: words, the lamp that they offer, thanks."""
-        with httpx.Client(base_url=base, headers={"accept": "text/html"}) as stranger:
+        with httpx.Client(base_url=base, headers={"accept": "text/html"}, timeout=PATIENCE_S) as stranger:
             form = stranger.get("/report?lang=cs").text
             stamp = re.search(r'name="stamp" value="([^"]+)"', form)
             assert stamp is not None
@@ -83,7 +84,7 @@ async def test_a_stranger_s_report_is_repaired_verified_and_answered(
 
     def repaired(base: str) -> None:
         """A crew takes the alert that is in its list and says that it is fixed."""
-        with httpx.Client(base_url=base, headers=SIGNED) as crew:
+        with httpx.Client(base_url=base, headers=SIGNED, timeout=PATIENCE_S) as crew:
             alert = town.one("SELECT alert_id FROM alert WHERE rule = 'lamp_out'")
             assert "Tma" in crew.get(f"/alerts/{alert}", headers={"accept": "text/html"}).text
             (report,) = crew.get("/v1/service-requests").json()["items"]
