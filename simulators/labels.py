@@ -65,6 +65,9 @@ SHOWS: Mapping[str, Light] = {
     "voltage_derating": Light.COSTLY,
     # What a stop has switched off to save energy nobody misses, and content is stale only after two intervals.
     **dict.fromkeys(("wifi_down", "display_stale"), Light.MISSED),
+    # A battery that is full lasts for a while, and the load is judged as the mean of a day.
+    **dict.fromkeys(("autonomy_low", "autonomy_critical"), Light.SHORT),
+    "pv_dead": Light.SHINING,
     "isolation": Light.LOW,
     "snow": Light.COVERED,
     # What a roof lacks of what it might give, only sound roofs beside it can tell.

@@ -47,6 +47,10 @@ class Light(Enum):
     """While it was measured to cost at least a tenth of a roof's power."""
     MISSED = "missed by anybody"
     """While a stop's charge lets the service run that is broken, and what it shows is wrong."""
+    SHORT = "short of energy"
+    """While a stop's battery would not last for so long, at the load of the day past and in weak sun (stops.md)."""
+    SHINING = "with light on sound panels"
+    """On days on which a stop's panel would give something if it were sound; under snow all are dead."""
     LOW = "below its limit by day"
     """While a resistance was measured that nobody may work with."""
     COVERED = "covered in daylight"
@@ -56,7 +60,7 @@ class Light(Enum):
     """On days when it costs as much as its rule promises to tell, with sound roofs to compare with; see ``company``."""
 
 
-WITNESSED = frozenset({Light.COSTLY, Light.MISSED, Light.LOW})
+WITNESSED = frozenset({Light.COSTLY, Light.MISSED, Light.LOW, Light.SHORT, Light.SHINING})
 """Those that the models themselves must have shown."""
 
 

@@ -50,12 +50,16 @@ def parameter(changes: Sequence[AlertChange]) -> str:
     )
 
 
-async def active_keys(connection: Connection) -> dict[str, tuple[str, str, str, int | None]]:
+async def active_keys(connection: Connection, slot_id: int) -> dict[str, tuple[str, str, str, int | None]]:
     """Key of each alert whose symptom holds, as far as the database knows, with rule, scope type, scope name and
-    municipality; not of what people report, which telemetry neither raises nor ends."""
+    municipality: those that the slot's batches spoke of last, or of which nobody knows whose spoke. Not of what people
+    report, which telemetry neither raises nor ends."""
     cursor = await connection.execute(
-        "SELECT key, rule, scope_type, scope_name, municipality_id FROM alert WHERE active AND rule <> %s",
-        [REPORT_RULE],
+        "SELECT key, rule, scope_type, scope_name, municipality_id FROM alert a WHERE active AND rule <> %(report)s"
+        " AND coalesce((SELECT b.slot_id FROM alert_event e JOIN batch b USING (batch_id)"
+        " WHERE e.alert_id = a.alert_id AND e.who = 'telemetry' ORDER BY e.alert_event_id DESC LIMIT 1),"
+        " %(slot)s) = %(slot)s",
+        {"report": REPORT_RULE, "slot": slot_id},
     )
     return {key: (rule, type_, name, owner) async for key, rule, type_, name, owner in cursor}
 

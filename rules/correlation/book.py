@@ -100,6 +100,13 @@ class Book:
         """What hangs on an alert that is over is not let go before."""
         self._agenda.put(until_ms, Due.LET_GO, self._alerts[cell].key, cell)
 
+    def _hang_on(self, parent: Cell | None, at_ms: int) -> None:
+        """What an alert explains that is over already is let go as its other children are."""
+        above = None if parent is None else self._alerts[parent]
+        if parent is not None and above is not None and above.cleared_ms is not None:
+            turns = max(0, (at_ms - above.cleared_ms) // HOLD_MS) + 1
+            self.hold(parent, above.cleared_ms + turns * HOLD_MS)
+
     def _put(self, cell: Cell, alert: Open) -> Open:
         before = self._alerts.get(cell)
         if before is not None:
@@ -139,6 +146,7 @@ class Book:
             peak=found.peak,
         )
         self._plan(cell, self._put(cell, alert))
+        self._hang_on(parent, found.at_ms)
         self._say(cell, alert, Step.OPENED, found.at_ms, found.evidence)
         for child in self.children(cell):  # those that rest, held by the alert before
             self.attach(child, cell, found.at_ms)
@@ -155,6 +163,7 @@ class Book:
             peak=found.peak,
         )
         self._plan(cell, self._put(cell, alert))
+        self._hang_on(parent, found.at_ms)
         self._say(cell, alert, Step.RAISED_AGAIN, found.at_ms, found.evidence)
         if parent is not None:
             if self._key(parent) != alert.parent_key:
@@ -207,6 +216,7 @@ class Book:
         alert = self._put(
             cell, replace(self._alerts[cell], parent=parent, parent_key=self._key(parent), notify=False, tell_ms=None)
         )
+        self._hang_on(parent, at_ms)
         self._say(cell, alert, Step.ATTACHED, at_ms, {})
 
     def detach(self, cell: Cell, at_ms: int, tell_ms: int | None = None) -> None:

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -87,8 +88,9 @@ class Cause:
         return lost <= (1 - self.back) * peak + _ROUNDING
 
 
+@cache
 def load() -> tuple[Cause, ...]:
-    """The causes that come with the project, those that explain others first."""
+    """The causes that come with the project, those that explain others first; read once."""
     return parse(files("rules.correlation").joinpath("causes.toml").read_text("utf-8"), "causes.toml")
 
 

@@ -168,7 +168,8 @@ class Correlator:
     def _let_go(self, due_ms: int, cell: Cell) -> None:
         """A cause was over a while ago: what is left of its children stands for itself, or hangs on another.
 
-        Lamps whose circuit rests cannot say that they are well before it is switched on, and are held until then.
+        Lamps whose circuit rests cannot say that they are well before it is switched on, and are held until then; who
+        reports seldom is held for some reports of its own.
         """
         above = self._book.get(cell)
         if above is None or above.cleared_ms is None or (due_ms - above.cleared_ms) % HOLD_MS:
@@ -181,9 +182,11 @@ class Correlator:
         for child in self._book.children(cell):
             alert = self._book[child]
             parent = self._judge.parent(child, alert.since_ms, alert.asset_id, due_ms)
-            if parent is not None:
+            if parent is not None and parent != cell:
                 self._book.attach(child, parent, due_ms)
-            elif due_ms < above.cleared_ms + DAY_MS and self._explaining.rests(child, alert.asset_id):
+            elif parent is not None or (
+                due_ms < above.cleared_ms + DAY_MS and self._explaining.rests(child, alert.asset_id)
+            ):
                 self._book.hold(cell, due_ms + HOLD_MS)
             else:
                 self._book.detach(child, due_ms)

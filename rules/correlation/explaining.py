@@ -7,7 +7,7 @@ from rules.correlation.causes import Cause
 from rules.correlation.losses import Losses
 from rules.correlation.places import Places
 from rules.correlation.power import Power, dead_phases
-from rules.correlation.records import EXPLAIN_MS, Cell, Open
+from rules.correlation.records import EXPLAIN_MS, HOLD_HEARTBEATS, HOLD_MS, Cell, Open
 from rules.rule import Per, Rule
 
 _WHOLE = frozenset({Per.NIGHT, Per.DAY})
@@ -93,7 +93,9 @@ class Explaining:
         name, above = parent[0][0], parent[1]
         cause = self._by_name.get(name)
         window_ms = EXPLAIN_MS if cause is None else cause.window_ms
-        if not above.holds_down(at_ms) or since_ms < above.since_ms - window_ms:
+        if since_ms < above.since_ms - window_ms:
+            return False
+        if not (above.active or above.holds_down(at_ms, self._hold_ms(cell, asset_id))):
             return False
         if cause is None:
             return True
@@ -101,6 +103,11 @@ class Explaining:
         if cause.network:
             return not any(self._power.gone(a, cause) for a in assets)
         return self._on_dead_phase(parent[0], assets)
+
+    def _hold_ms(self, cell: Cell, asset_id: int | None) -> int:
+        """How long who suffers under an alert may take to say that it is over, as the slowest of them reports."""
+        slowest_ms = max((self._places.interval_ms(a) for a in self._suffering(cell, asset_id)), default=0)
+        return max(HOLD_MS, HOLD_HEARTBEATS * slowest_ms)
 
     def rests(self, cell: Cell, asset_id: int | None) -> bool:
         """Whether all that suffer under an alert are switched off by habit, so that none can say whether it is over."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import cached_property
+from math import isnan
 
 import numpy as np
 
@@ -90,6 +91,15 @@ class Places:
         members = self.estate.members["lamp"]
         number = float(members.numbers["phase"][members.slot_by_asset[lamp]])
         return int(number) if number in {1.0, 2.0, 3.0} else None
+
+    def interval_ms(self, asset_id: int) -> int:
+        """The reporting interval of its own that an asset has; 0 where it reports like all of its kind."""
+        kind = self.estate.kind_by_asset.get(asset_id)
+        own = None if kind is None else self.estate.members[kind].numbers.get("report_interval_s")
+        if kind is None or own is None:
+            return 0
+        seconds = float(own[self.estate.members[kind].slot_by_asset[asset_id]])
+        return 0 if isnan(seconds) else round(seconds * 1000)
 
     def switched(self, asset_id: int) -> bool:
         """Whether it is a lamp on a feeder that its cabinet switches off by day."""

@@ -14,7 +14,9 @@ SETTLE_MS = 2 * MINUTE_MS
 """A group is judged this long after enough of it suffer: the wills of one trip arrive within a minute and a half, and
 the first three lamps do not tell a feeder from a gateway."""
 HOLD_MS = 15 * MINUTE_MS
-"""After a cause is over its symptoms get this long to go away, too: lamps warm up, devices connect again."""
+"""After a cause is over its symptoms get this long to go away, too: lamps warm up, devices connect again. These are
+three heartbeats; who reports less often gets three of its own."""
+HOLD_HEARTBEATS = 3
 FLAP_MS = 30 * MINUTE_MS
 """Raised again so soon after it was cleared, it is the same alert."""
 FLAPS_MAX = 3
@@ -107,9 +109,9 @@ class Open:
         """Whether it has come and gone too often today to be believed when it goes."""
         return len(self.raised) > FLAPS_MAX
 
-    def holds_down(self, at_ms: int) -> bool:
+    def holds_down(self, at_ms: int, hold_ms: int) -> bool:
         """Whether, as a cause, it explains symptoms now or did until a moment ago."""
-        return self.cleared_ms is None or at_ms - self.cleared_ms < HOLD_MS
+        return self.cleared_ms is None or at_ms - self.cleared_ms < hold_ms
 
 
 @dataclass(frozen=True, slots=True)

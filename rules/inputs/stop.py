@@ -15,6 +15,8 @@ from rules.waiting import energy, services
 HIGH_SUN_DEG = 15.0
 """Above it a panel gives something in any weather (stops.md); a Czech December has two hours of it."""
 NEIGHBOURS_MIN = 2
+LOAD_SEEN_W = 2.0
+"""A smaller load tells nothing of the panel that carries it: charge controllers show whole watts (VE.Direct, PPV)."""
 
 
 def track(layer: Layer) -> None:
@@ -92,6 +94,15 @@ def _pv_share_pct(layer: Layer) -> Floats:
     return 100 * layer.column("pv_power_w") / layer.column("power_rated_w")
 
 
+def _under_load(layer: Layer) -> Mask:
+    return _in_high_sun(layer) & (layer.column("load_power_w") >= LOAD_SEEN_W)
+
+
+def _pv_cover_pct(layer: Layer) -> Floats:
+    """How much of its load the panel carries: all of it where the battery is full, or too cold to be charged."""
+    return np.minimum(100 * layer.column("pv_power_w") / layer.column("load_power_w"), 100.0)
+
+
 DAILY = (
     Daily(
         "pv_share_pct",
@@ -101,18 +112,30 @@ DAILY = (
         _pv_share_pct,
         _in_high_sun,
     ),
+    Daily(
+        "pv_cover_pct",
+        Unit.PERCENT,
+        Title(cs="Jakou část odběru kryje panel při slunci", en="Share of the load that the panel carries in the sun"),
+        "mean",
+        _pv_cover_pct,
+        _under_load,
+    ),
 )
 
 
-def _neighbours_pv_share_pct(layer: Layer) -> Floats:
+def _of_neighbours(name: str) -> Callable[[Layer], Floats]:
     """The median of the municipality's other stops, of the region's where there are less than two."""
-    share = layer.column("pv_share_pct")
-    town = layer.members.municipality_id[layer.slots].astype(np.intp)
-    size = int(town.max(initial=-1)) + 1
-    known = np.bincount(town[~np.isnan(share)], minlength=size)[town] - ~np.isnan(share)
-    near = others_median(share, town, size)
-    far = others_median(share, np.zeros(len(share), np.intp), 1)
-    return np.where(known >= NEIGHBOURS_MIN, near, far)
+
+    def compute(layer: Layer) -> Floats:
+        values = layer.column(name)
+        town = layer.members.municipality_id[layer.slots].astype(np.intp)
+        size = int(town.max(initial=-1)) + 1
+        known = np.bincount(town[~np.isnan(values)], minlength=size)[town] - ~np.isnan(values)
+        near = others_median(values, town, size)
+        far = others_median(values, np.zeros(len(values), np.intp), 1)
+        return np.where(known >= NEIGHBOURS_MIN, near, far)
+
+    return compute
 
 
 DAY_INPUTS = (
@@ -121,6 +144,13 @@ DAY_INPUTS = (
         "Podíl výkonu sousedních zastávek",
         "Share of power at neighbouring stops",
         "neighbours_pv_share_pct",
-        _neighbours_pv_share_pct,
+        _of_neighbours("pv_share_pct"),
+    ),
+    _of(
+        Unit.PERCENT,
+        "Jakou část odběru kryjí panely sousedních zastávek",
+        "Share of the load that neighbouring stops' panels carry",
+        "neighbours_pv_cover_pct",
+        _of_neighbours("pv_cover_pct"),
     ),
 )

@@ -47,15 +47,17 @@ class Charge:
 
 @dataclass(frozen=True)
 class Ledger:
-    """A day on the grid: at its points ``(n, GRID + 1)``, in its steps (``shed``, ``limited``) ``(n, GRID)``.
+    """A day on the grid: at its points ``(n, GRID + 1)``, in its steps ``(n, GRID)``.
 
-    ``limited`` is where the panel gives no more than the load takes: the battery is full, or too cold.
+    In steps are ``shed``, ``load_w``, and ``limited``: where the panel gives no more than the load takes, because the
+    battery is full, or too cold.
     """
 
     soc_pct: Floats
     counted_off_pct: Floats
     shed: Floats
     limited: Floats
+    load_w: Floats
     temp_degc: Floats
     pv_wh: Floats
     end: Charge
@@ -78,7 +80,7 @@ def run(  # noqa: PLR0917 - what flows in, what flows out, and the battery betwe
     n = len(capacity_wh)
     everyone = np.arange(n)
     points = {name: np.empty((n, GRID + 1)) for name in ("soc", "off", "temp", "pv")}
-    shed_at, limited_at = np.empty((n, GRID)), np.empty((n, GRID))
+    shed_at, limited_at, load_at = (np.empty((n, GRID)) for _ in range(3))
     soc, off, shed = start.soc_pct, start.counted_off_pct, start.shed
     temp, topped, pv_wh = start.temp_degc, start.topped, start.pv_wh
     keep = float(np.exp(-GRID_MS / 1000 / LAG_S))
@@ -98,11 +100,11 @@ def run(  # noqa: PLR0917 - what flows in, what flows out, and the battery betwe
         off = np.where(soc >= FULL_PCT, 0.0, off + drift_pct * (STEP_H / 24))
         temp = case_degc[:, step + 1] + (temp - case_degc[:, step + 1]) * keep
         pv_wh = pv_wh + pv * STEP_H
-        shed_at[:, step], limited_at[:, step] = shed, limited
+        shed_at[:, step], limited_at[:, step], load_at[:, step] = shed, limited, load
     for name, now in (("soc", soc), ("off", off), ("temp", temp), ("pv", pv_wh)):
         points[name][:, GRID] = now
     end = Charge(soc, off, shed, temp, topped, pv_wh)
-    return Ledger(points["soc"], points["off"], shed_at, limited_at, points["temp"], points["pv"], end)
+    return Ledger(points["soc"], points["off"], shed_at, limited_at, load_at, points["temp"], points["pv"], end)
 
 
 def shedding(soc_pct: Floats, shed: Floats) -> Floats:

@@ -181,9 +181,7 @@ class Lamps:
         target = np.where(burning & (target == 0), 100.0, target)
         lost = np.maximum(effects.size("lamp_out", row, ts), effects.size("lamps_dark", row, ts))
         rate = effects.size("cycling", row, ts)
-        blinks = (rate > 0) & (
-            np.mod(effects.since_ms("cycling", row, ts), HOUR_MS / np.maximum(rate, 1e-9)) < CYCLE_DARK_MS
-        )
+        blinks = (rate > 0) & (np.mod(effects.since_ms("cycling", row, ts), _beat_ms(rate)) < CYCLE_DARK_MS)
         shut = effects.size("gear_shutdown", row, ts) > 0
         self.target_pct = np.where(self.powered & ~blinks & ~shut, target, 0.0)
         deviation = effects.size("power_deviation", row, ts)
@@ -323,6 +321,12 @@ def _commanded(program: Program, effects: Effects, row: Rows, ts: Ints, told: To
     return told.commanded(np.where(test > 0, 100.0, level), reason, row, ts, ahead_ms, refused, dark)
 
 
+def _beat_ms(rate: Floats) -> Floats:
+    """From one restart to the next, at so many an hour: whole milliseconds, so that moments of switching and the phase
+    that holds from them on agree."""
+    return np.floor(HOUR_MS / np.maximum(rate, 1e-9))
+
+
 def _fault_events(effects: Effects) -> list[tuple[Rows, Ints]]:
     found: list[tuple[Rows, Ints]] = []
     for cause, (rows, starts, ends, sizes) in effects.by_cause.items():
@@ -330,8 +334,8 @@ def _fault_events(effects: Effects) -> list[tuple[Rows, Ints]]:
         if cause == "cycling":
             for row, start, end, rate in zip(*(c.tolist() for c in (rows, starts, ends, sizes)), strict=True):
                 # One that began days ago goes on in the same beat; the timeline keeps what lies within the day.
-                beats = np.arange(int((end - start) / HOUR_MS * rate) + 1)
-                dark = start + (beats * (HOUR_MS / rate)).astype(np.int64)
+                beat_ms = int(_beat_ms(np.array(rate)))
+                dark: Ints = start + np.arange((end - start) // beat_ms + 1, dtype=np.int64) * beat_ms
                 found += [(np.full(1, row), moments) for moments in (dark, dark + CYCLE_DARK_MS)]
     return found
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from kraj import sun
 from kraj.kinds import STOP
+from rules.waiting.energy import stored_wh, weak_sun_w
 from simulators.asset import Asset, Region
 from simulators.physics import battery
 from simulators.physics.battery import DISPLAY_HOURLY, SOS_ONLY, USB_OFF, WIFI_OFF, Charge, Ledger
@@ -49,6 +51,11 @@ SOH_PER_YEAR_PCT = 1.5
 LACKS = ("autonomy_low", "autonomy_critical")
 """Faults that drain the battery: their size is the watts that something takes that ought not to run."""
 
+LOW_DAYS, CRITICAL_DAYS = 5.0, 2.0
+"""Of autonomy (stops.md)."""
+HIGH_SUN_DEG, ALIVE_SHARE = 15.0, 0.02
+"""Above it a panel gives something in any weather but under snow (stops.md); in fog at noon 3 % of its rating."""
+
 WHAT_AGE, WHAT_SOC, WHAT_COUNT, WHAT_ENERGY = 277, 280, 281, 284
 
 _CODE = {name: float(code) for code, name in enumerate(STOP.by_name["charger_state"].states)}
@@ -74,7 +81,8 @@ class StopModel:
         self._capacity_wh = _column(self.assets, "battery_capacity_wh", 1200)
         self._ports = Ports(seed, ids, self._people)
         self._drift = trait(seed, ids, WHAT_COUNT, -battery.COUNT_ERROR_PCT, battery.COUNT_ERROR_PCT)
-        self._charges: dict[int, tuple[Charge, Floats]] = {}
+        self._least_pct = _column(self.assets, "battery_soc_min_pct", 15)
+        self._charges: dict[int, tuple[Charge, Floats, Floats | None]] = {}
 
     def prepare(self, start_ms: int, effects: Effects) -> None:
         """See ``frame.Model``."""
@@ -82,7 +90,7 @@ class StopModel:
         grid = start_ms + np.arange(GRID + 1, dtype=np.int64) * GRID_MS
         sky = self._weather.sky(self._latitude[:, None], self._longitude[:, None], grid)
         self._above(sky, grid)
-        charge, faults = self._charges.get(start_ms) or (self._fresh(start_ms), self._ports.fresh())
+        charge, faults, before = self._charges.get(start_ms) or (self._fresh(start_ms), self._ports.fresh(), None)
         self._soh = np.clip(100 - SOH_PER_YEAR_PCT * self._age_s(start_ms) / (365 * 86_400), 80, 100)
         self._ledger = battery.run(
             charge,
@@ -94,7 +102,10 @@ class StopModel:
             self._drift,
         )
         later = self._ports.prepare(start_ms, faults, effects)
-        self._charges = {start_ms: (charge, faults), start_ms + DAY_MS: (self._ledger.end, later)}
+        load_w = self._ledger.load_w
+        # The first day is taken for one like others.
+        self._two_days_w = np.concatenate([load_w if before is None else before, load_w], axis=1)
+        self._charges = {start_ms: (charge, faults, before), start_ms + DAY_MS: (self._ledger.end, later, load_w)}
 
     def at(self, rows: Rows, ts_ms: Ints) -> Columns:
         """See ``frame.Model``."""
@@ -141,8 +152,15 @@ class StopModel:
 
     @property
     def shows(self) -> Mapping[str, Callable[[Rows, Ints], Mask]]:
-        """Of causes that break a service: when anybody misses it. What is off to save energy is not missed."""
+        """When causes have an effect that anybody could see.
+
+        A broken service: while it is missed, as it is not where it is off to save energy. A lack of energy: while the
+        battery would not last. A dead panel: on days on which a sound one would give something.
+        """
         return {
+            "autonomy_low": lambda rows, ts_ms: self.autonomy_days(rows, ts_ms) < LOW_DAYS,
+            "autonomy_critical": lambda rows, ts_ms: self.autonomy_days(rows, ts_ms) < CRITICAL_DAYS,
+            "pv_dead": self._would_shine,
             "wifi_down": lambda rows, ts_ms: self.shed(rows, ts_ms) < WIFI_OFF,
             "display_stale": self._display_wrong,
         }
@@ -153,6 +171,26 @@ class StopModel:
         interval = np.where(now["shedding"] < DISPLAY_HOURLY, self._kiosk.interval_s[rows], HOURLY_S)
         wrong = (now["display_content_age_s"] > 2 * interval) | (now["display_refresh_ok"] == 0)
         return wrong & (now["shedding"] < SOS_ONLY) & (now["display_temp_degc"] >= DISPLAY_COLD_DEGC)
+
+    def autonomy_days(self, rows: Rows, ts_ms: Ints) -> Floats:
+        """Days until the least charge at the mean load of the day past, in weak sun (stops.md)."""
+        passed = ts_ms - self.start_ms
+        step = np.clip(passed // GRID_MS, 0, GRID - 1)
+        until = np.concatenate([np.zeros((len(self.assets), 1)), np.cumsum(self._two_days_w, axis=1)], axis=1)
+        mean_w = (until[rows, step + GRID] - until[rows, step]) / GRID
+        above = between(self._ledger.soc_pct, rows, passed) - self._least_pct[rows]
+        left_wh = stored_wh(above, self._capacity_wh[rows], self._soh[rows])
+        needs_w = mean_w - weak_sun_w(ts_ms, self._peak_w[rows])
+        return np.divide(left_wh, 24 * needs_w, out=np.full(len(rows), np.inf), where=needs_w > 0)
+
+    def _would_shine(self, rows: Rows, ts_ms: Ints) -> Mask:
+        """While the sun is high, on days on which a sound panel would then give what one gives in fog: under snow all
+        panels are dead."""
+        grid = self.start_ms + np.arange(GRID, dtype=np.int64) * GRID_MS
+        high = sun.elevation_deg(grid[None, :], self._latitude[:, None], self._longitude[:, None]) > HIGH_SUN_DEG
+        mean_w = (self._sound_w[:, :-1] * high).sum(axis=1) / np.maximum(high.sum(axis=1), 1)
+        step = np.clip((ts_ms - self.start_ms) // GRID_MS, 0, GRID - 1)
+        return high[rows, step] & (mean_w >= ALIVE_SHARE * self._peak_w)[rows]
 
     def light_pct(self, rows: Rows, ts_ms: Ints, shed: Floats) -> Floats:
         """By dusk and by the hour."""
@@ -214,7 +252,8 @@ class StopModel:
         warm = 1 + PANEL_TEMP_PER_K * (self._air_degc + PANEL_WARM_K * through / 800 - 25)
         snow = np.clip(self._weather.snow_cm(self._tilt[:, None], grid) / COVERED_CM, 0, 1)
         lost = self.effect("pv_dead", np.arange(len(self.assets))[:, None], grid)
-        self._available_w = self._peak_w[:, None] * through / 1000 * PANEL_EFFICIENCY * warm * (1 - snow) * (1 - lost)
+        self._sound_w = self._peak_w[:, None] * through / 1000 * PANEL_EFFICIENCY * warm * (1 - snow)
+        self._available_w = self._sound_w * (1 - lost)
 
     def _fresh(self, start_ms: int) -> Charge:
         """A stop that has been there for years; fuller in summer than in winter."""

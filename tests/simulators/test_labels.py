@@ -219,6 +219,17 @@ def test_what_a_stop_has_switched_off_is_missed_by_nobody() -> None:
         assert labels(shown={fault: on_again}).of(fault).shows_ms == on_again[0]
 
 
+@pytest.mark.parametrize(
+    ("cause", "lacking"), [("autonomy_low", "never short of energy for 75 min"), ("pv_dead", "fewer than 2 whole days")]
+)
+def test_a_lack_of_energy_and_a_dead_panel_show_by_what_the_stop_suffers(cause: str, lacking: str) -> None:
+    """A full battery lasts for a while, and under snow all panels are dead."""
+    fault = struck(cause, WINTER, 4 * 24)
+    assert lacking in (labels().of(fault).excluded or "")
+    noons = np.concatenate([WINTER + day * DAY_MS + 10 * HOUR_MS + np.arange(24) * GRID_MS for day in (1, 2)])
+    assert labels(shown={fault: noons}).of(fault).shows_ms == noons[0]
+
+
 @pytest.mark.parametrize(("plane", "compared"), [(1, True), (2, False)])
 def test_an_open_string_alone_on_its_plane_has_none_to_be_compared_with(plane: int, compared: bool) -> None:
     roof = next(a for a in BUILT.assets if a.kind == "solar" and a.number("strings") == 2)

@@ -128,11 +128,13 @@ def _dark_around(layer: Layer) -> Floats:
 def _unwitnessed(layer: Layer) -> Floats:
     """Whether nothing tells a dark day from a fault: no peers, no siblings at work, no sensor, no sudden fall.
 
-    A reading that comes too late for its neighbours to be looked at has not been without them.
+    Three peers that produce are witnesses of a start that has failed (no_start); of one that has stopped by day fewer
+    than five give no verdict. A reading that comes too late for its neighbours to be looked at has not been without
+    them.
     """
     told = (
         ~(layer.column("peers_reporting") < PEERS_LEAST)
-        | (layer.column("peers_producing") >= PRODUCING_LEAST)
+        | (layer.column("peers_producing") >= PRODUCING_LEAST) & ~layer.flag("stopped_by_day")
         | (layer.column("sibling_output_pct") > ALIVE_PCT)
         | (layer.column("irradiance_w_per_m2") > LIGHT_W_PER_M2)
         | layer.flag("fell_abruptly")

@@ -135,9 +135,9 @@ async def test_a_change_that_breaks_rolls_back_with_its_transaction(desk: Desk) 
 
 async def test_active_keys_are_those_whose_symptom_holds(desk: Desk) -> None:
     await take(desk, change(Step.OPENED))
-    assert await alerts.active_keys(desk.connection) == {KEY: ("lamp_out", "asset", "1", 1)}
+    assert await alerts.active_keys(desk.connection, desk.slot_id) == {KEY: ("lamp_out", "asset", "1", 1)}
     await take(desk, change(Step.CLEARED, 5))
-    assert await alerts.active_keys(desk.connection) == {}
+    assert await alerts.active_keys(desk.connection, desk.slot_id) == {}
 
 
 async def test_history_replays_as_it_was_committed(desk: Desk) -> None:

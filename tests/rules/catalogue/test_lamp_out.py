@@ -1,4 +1,4 @@
-"""When a dark lamp is told of: beside dim steps, by clocks that go wrong a little, and not on the way to a level."""
+"""When a lamp that is dark, or does not dim, is told of: beside dim steps, and by clocks that go wrong a little."""
 
 import pytest
 
@@ -25,6 +25,20 @@ def test_a_slow_clock_is_not_waited_for_by_one_report_more(ppm: int) -> None:
         street.read("L1", DUSK + round(5 * n * MINUTE_MS * (1 + ppm * 1e-6)), lamp(100, share=0.02))
     (change,) = street.changes
     assert (change.rule, round((change.ts_ms - DUSK) / MINUTE_MS)) == ("lamp_out", 20)
+
+
+@pytest.mark.parametrize("ppm", [-200, 0, 200])
+def test_a_slow_clock_is_not_waited_for_by_one_report_more_after_a_step(ppm: int) -> None:
+    """Five minutes after a step is told the lamp should have followed, and ten minutes more it has not."""
+    street = evening()
+    for n in range(7):
+        street.read("L1", NIGHT + round(5 * n * MINUTE_MS * (1 + ppm * 1e-6)), lamp(60, of=100, lamp_starts=901))
+    (change,) = street.changes
+    assert (change.rule, round((change.ts_ms - NIGHT) / MINUTE_MS)) == ("dim_not_followed", 15)
+    for n in range(3):  # the next step, which it follows
+        ts = NIGHT + round((5 * n + 45) * MINUTE_MS * (1 + ppm * 1e-6))
+        street.read("L1", ts, lamp(30, lamp_starts=901))
+        assert (not street.open()) == (n >= 1)
 
 
 @pytest.mark.parametrize("fails_min", [-6, 4, 14])

@@ -233,6 +233,18 @@ def test_a_lonely_roof_that_fades_away_is_an_info_after_three_hours_and_an_alert
     assert minutes(roofs.first("zero_output_unconfirmed", raised=False).ts_ms, lasting.ts_ms) < 0
 
 
+def test_four_peers_at_work_are_no_verdict_on_a_roof_that_stopped_by_day_but_a_suspicion() -> None:
+    """It faded away under clouds and gives nothing since: too few to compare with, and nobody else would tell of it."""
+    gone = at(5, 10, 8)
+
+    def fading(ts_ms: int) -> np.ndarray:
+        return np.array([max(0.0, min(0.6, (gone - ts_ms) / (3 * HOUR_MS))), 0.6, 0.6, 0.6, 0.6])
+
+    roofs = Roofs(street(4), fading).run(at(5, 10), at(5, 11, 12))
+    assert roofs.raised() == ["zero_output_unconfirmed", "zero_output_lasting"]
+    assert minutes(roofs.first("zero_output_unconfirmed").ts_ms, gone) == pytest.approx(180, abs=15)
+
+
 def test_three_peers_at_work_make_it_more_than_a_suspicion() -> None:
     roofs = Roofs(street(8), clear, dead(NOON)).run(at(5, 10, 9), at(5, 12, 12))
     assert {"zero_output_unconfirmed", "zero_output_lasting"} & roofs.all_raised() == set()

@@ -126,11 +126,12 @@ def test_an_hour_of_much_charging_is_no_lack_of_energy() -> None:
     assert told(street) == []
 
 
-def sunny_days(street: Street, first: int, days: int, pv: Mapping[str, float]) -> None:
+def sunny_days(street: Street, first: int, days: int, pv: Mapping[str, float], load_w: float = 5.0) -> None:
     """Around noon in November, when the sun stands above 15° for two hours; each day's verdict after midnight."""
     for day in range(first, first + days):
         for ts in every(NOON - HOUR_MS + day * DAY_MS, NOON + 2 * HOUR_MS + day * DAY_MS, 10):
-            street.read_all(ts, {label: stop(pv_power_w=power) for label, power in pv.items()})
+            told = {label: stop(pv_power_w=power, load_power_w=load_w) for label, power in pv.items()}
+            street.read_all(ts, told)
         street.tick(NOON + 14 * HOUR_MS + day * DAY_MS)
 
 
@@ -152,6 +153,35 @@ def test_where_no_neighbour_produces_or_a_panel_gives_a_little_nothing_is_told(p
     street = Street({}, stops={label: {} for label in pv})
     street.tick(NOON - 2 * HOUR_MS)
     sunny_days(street, 0, 4, pv)
+    assert street.raised() == []
+
+
+@pytest.mark.parametrize(
+    ("pv", "raised"),
+    [
+        ({"S1": 0.0, "S2": 3.0, "S3": 2.9}, [("pv_dead", "S1")]),
+        ({"S1": 0.0, "S2": 1.5, "S3": 1.5}, []),  # too dark even for the loads
+        ({"S1": 0.6, "S2": 3.0, "S3": 3.0}, []),  # a fifth of its load: its panel lives
+    ],
+)
+def test_where_batteries_are_too_cold_to_be_charged_panels_that_carry_the_loads_tell_of_a_dead_one(
+    pv: dict[str, float], raised: list[tuple[str, str]]
+) -> None:
+    """Of 200 W, for loads of 3 W: 1.5 % of the rating."""
+    street = Street({}, stops={label: {} for label in pv})
+    street.tick(NOON - 2 * HOUR_MS)
+    sunny_days(street, 0, 2, pv, load_w=3.0)
+    assert street.raised() == raised
+    sunny_days(street, 2, 1, pv | {"S1": 3.0}, load_w=3.0)
+    assert street.open() == set()
+
+
+@pytest.mark.parametrize(("own_w", "load_w", "neighbours_w"), [(2.5, 2.5, 40.0), (0.0, 0.7, 0.7)])
+def test_a_panel_that_carries_a_small_load_is_not_dead(own_w: float, load_w: float, neighbours_w: float) -> None:
+    """A full battery behind 600 W while others charge; and only SOS is left, of which a controller shows nothing."""
+    street = Street({}, stops={"S1": {"power_rated_w": 600.0}, "S2": {}, "S3": {}})
+    street.tick(NOON - 2 * HOUR_MS)
+    sunny_days(street, 0, 3, {"S1": own_w, "S2": neighbours_w, "S3": neighbours_w}, load_w=load_w)
     assert street.raised() == []
 
 

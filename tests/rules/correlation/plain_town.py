@@ -40,6 +40,11 @@ class PlainTown:
             return {feeder for feeder in feeders if feeder is not None}
         return set()
 
+    def hold_min(self, assets: Iterable[int | None]) -> float:
+        """How long after a cause these get to say that they are well."""
+        own = [self.rows[a].metadata.get("report_interval_s", 0.0) for a in assets if a is not None]
+        return max(15.0, *(3 * float(str(seconds)) / 60 for seconds in own)) if own else 15.0
+
     def switching(self, asset: int | None) -> list[int]:
         """The cabinets whose contactor switches a lamp off by day."""
         row = self.rows.get(asset or 0)

@@ -37,6 +37,12 @@ TOWNS = (
     Town(cabinets=1, feeders=2, lamps=4, changed={1100 + n: SWITCHED for n in range(4)}),
     Town(cabinets=2, feeders=1, lamps=3, gateway="gw", changed={1100 + n: SWITCHED for n in range(3)}),
     Town(cabinets=3, feeders=2, lamps=3, gateway="gw"),
+    Town(
+        cabinets=2,
+        feeders=1,
+        lamps=4,
+        changed={1100 + n: {"report_interval_s": (900.0, 1800.0)[n % 2]} for n in range(3)},
+    ),
     Town(cabinets=1, feeders=1, lamps=3, extra=tuple(asset(n, "solar", site=f"S{n % 2}") for n in range(50, 55))),
 )
 BY_KIND = {

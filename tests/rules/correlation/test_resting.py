@@ -1,4 +1,4 @@
-"""Lamps of a switched feeder by day: they cannot say that they are well, so their alerts wait for dusk."""
+"""Who cannot say yet that it is well: lamps of a switched feeder wait for dusk, slow reporters for their reports."""
 
 import pytest
 
@@ -60,3 +60,19 @@ def test_what_rests_is_held_by_the_next_outage_too_and_for_no_longer_than_a_day(
     assert stage.ledger.rules_told() == ["phase_lost", "phase_lost"]
     stage.tick(260 + 24 * 60)
     assert stage.ledger.rules_told() == ["phase_lost", "phase_lost", "feeder_outage"]
+
+
+@pytest.mark.parametrize(("interval_s", "until"), [(None, 45), (900, 75), (3600, 210)])
+def test_who_reports_seldom_is_held_for_three_reports_of_its_own(interval_s: int | None, until: int) -> None:
+    """The voltage of an area is right again at 30; the lamps of one cabinet have not said so."""
+    town = Town(cabinets=2, lamps=4)
+    if interval_s:
+        town.changed = {lamp: {"report_interval_s": float(interval_s)} for lamp in town.feeder()}
+    stage = Stage(town.estate())
+    stage.step(0, *all_of("voltage", [1, 2, *town.feeder()], 0))
+    stage.tick(30, every=1)
+    stage.step(30, cleared("voltage", 1, 30), cleared("voltage", 2, 30))
+    stage.tick(until - 1, every=1)
+    assert stage.ledger.rules_told() == ["voltage_area"]
+    stage.tick(until, every=1)
+    assert set(stage.ledger.rules_told()) == {"voltage_area", "voltage_cabinet"}

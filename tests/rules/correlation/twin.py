@@ -134,12 +134,12 @@ class Twin(PlainTown):
 
     def explains(self, above: Alert, below: "Alert | Candidate", now: int) -> bool:
         cause = self.causes.get(above.name)
-        if above.cleared is not None and now - above.cleared >= 15 * MINUTE:
+        own = self.causes.get(below.name)
+        assets = list(self.lost(own, below.group)) if own else [below.asset]
+        if above.cleared is not None and now - above.cleared >= self.hold_min(assets) * MINUTE:
             return False
         if below.since < above.since - (cause.window_ms if cause else 10 * MINUTE):
             return False
-        own = self.causes.get(below.name)
-        assets = list(self.lost(own, below.group)) if own else [below.asset]
         if cause is not None and cause.network:
             return not any(a is not None and self.power_gone(a, cause) for a in assets)
         return True

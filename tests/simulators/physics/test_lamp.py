@@ -194,6 +194,20 @@ def test_times_and_starts_are_counted_as_a_plain_loop_counts_them() -> None:
     assert ts[-1] > outage.end_ms
 
 
+@pytest.mark.parametrize("rate", [1.5, 2.677, 3.742, 6.0])
+def test_a_lamp_that_restarts_is_dark_for_four_minutes_each_time(rate: float) -> None:
+    """Whatever the beat, also where it is no whole number of milliseconds."""
+    cycling = one("cycling", REGION, 3, AUTUMN + 20 * HOUR_MS + 123, hours=40, size=rate)
+    MODEL.prepare(AUTUMN, Effects({}))
+    day = AUTUMN + DAY_MS
+    MODEL.prepare(day, Effects.of([cycling], MODEL.assets))
+    seconds = day + np.arange(18 * HOUR_MS, 23 * HOUR_MS, 10_000)
+    row = np.full(len(seconds), place(MODEL, cycling.targets[0]))
+    found = MODEL.at(row, seconds)
+    dark = found["power_w"][found["level_commanded_pct"] > 0] < 2
+    assert dark.mean() == pytest.approx(rate * 4 / 60, abs=0.03)
+
+
 def test_a_cold_lamp_takes_the_minutes_of_the_real_cabinet_to_warm_up() -> None:
     MODEL.prepare(AUTUMN, Effects({}))
     for lamp in PERMANENT[:20].tolist():

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kraj import sun
 from kraj.kinds import STOP
 from kraj.metrics import Type
 from simulators.asset import Asset, Device, Installed, Region
 from simulators.faults import one
 from simulators.physics import battery
 from simulators.physics.battery import Charge
-from simulators.physics.frame import DAY_MS, GRID, Effects, Floats
+from simulators.physics.frame import DAY_MS, GRID, GRID_MS, Effects, Floats
 from simulators.physics.passengers import QUARTER_MS, Passengers
 from simulators.physics.stop import StopModel
 from simulators.physics.wander import identities
@@ -243,7 +244,8 @@ def test_what_is_off_to_save_energy_is_missed_by_nobody_and_a_display_is_wrong_a
     made = world()
     model = cast("StopModel", made.models["stop"])
     stop = STOPS[0]
-    broken = [one(cause, REGION, 1, SUMMER, target=stop.key, hours=24, size=1.0) for cause in model.shows]
+    services = ("wifi_down", "display_stale")
+    broken = [one(cause, REGION, 1, SUMMER, target=stop.key, hours=24, size=1.0) for cause in services]
     made.prepare(SUMMER, broken)
     row, ts = np.array([place(model, stop.key)]), SUMMER + np.arange(0, DAY_MS, MINUTE_MS)
     rows = np.repeat(row, len(ts))
@@ -254,5 +256,52 @@ def test_what_is_off_to_save_energy_is_missed_by_nobody_and_a_display_is_wrong_a
     assert wrong[ts >= SUMMER + after_ms].all()
     assert model.shows["wifi_down"](rows, ts).all()
     model.ledger.shed[row] = battery.SOS_ONLY
-    for shown in model.shows.values():
-        assert not shown(rows, ts).any()
+    for cause in services:
+        assert not model.shows[cause](rows, ts).any()
+
+
+def test_a_lack_of_energy_shows_when_the_battery_would_not_last_at_the_load_of_the_day_past() -> None:
+    """Against a plain loop over the day's steps; a full battery shows none in the first hours."""
+    fault = one("autonomy_low", REGION, 3, SUMMER + DAY_MS + 14 * HOUR_MS, hours=72)
+    row = place(MODEL, fault.targets[0])
+    stop, rows = STOPS[row], np.array([row])
+    loads: list[float] = []
+    shown: list[int] = []
+    for day in range(3):
+        start = SUMMER + day * DAY_MS
+        MODEL.prepare(start, Effects.of([fault], STOPS))
+        for step in range(GRID):
+            if day and step % 6 == 0:
+                ts_ms = np.array([start + step * GRID_MS])
+                mean_w = sum(loads[-GRID:]) / GRID
+                above = max(float(MODEL.ledger.soc_pct[row, step]) - stop.number("battery_soc_min_pct", 15), 0.0)
+                health = MODEL.at(rows, ts_ms)["battery_soh_pct"][0]
+                left_wh = above / 100 * stop.number("battery_capacity_wh") * health / 100 * 0.95
+                needs_w = mean_w - 2.5 / 24 * stop.power_rated_w
+                ought = left_wh / needs_w / 24 if needs_w > 0 else np.inf
+                assert MODEL.autonomy_days(rows, ts_ms)[0] == pytest.approx(ought, rel=1e-6)
+                if MODEL.shows["autonomy_low"](rows, ts_ms)[0]:
+                    shown.append(int(ts_ms[0]))
+            loads.append(float(MODEL.ledger.load_w[row, step]))
+    assert fault.start_ms + 6 * HOUR_MS < shown[0] < fault.start_ms + 30 * HOUR_MS
+
+
+def test_a_dead_panel_shows_on_days_on_which_a_sound_one_gives_something() -> None:
+    """By what the same stop gives without the fault; one of the days lies under snow."""
+    verdicts: list[bool] = []
+    for day in range(6, 10):
+        start = DECEMBER + day * DAY_MS
+        fault = one("pv_dead", REGION, 3, start, hours=24)
+        row = place(MODEL, fault.targets[0])
+        ts_ms = start + np.arange(0, DAY_MS, GRID_MS)
+        rows = np.full(len(ts_ms), row)
+        MODEL.prepare(start, Effects.of([fault], STOPS))
+        shows = MODEL.shows["pv_dead"](rows, ts_ms)
+        assert (MODEL.at(rows, ts_ms)["pv_power_w"] == 0).all()
+        MODEL.prepare(start, Effects({}))
+        high = sun.elevation_deg(ts_ms, STOPS[row].latitude, STOPS[row].longitude) > 15
+        given_w = MODEL.at(rows, ts_ms)["pv_power_w"][high].mean()
+        assert shows.any() == shows[high].all() == (given_w >= 0.02 * STOPS[row].power_rated_w)
+        assert not shows[~high].any()
+        verdicts.append(bool(shows.any()))
+    assert set(verdicts) == {True, False}
