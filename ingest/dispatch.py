@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from kraj.clock import Clock
 from kraj.errors import UnavailableError
 from kraj.store import dimming, dispatching, holding
 from kraj.store.connection import Connection, translated
-from kraj.store.dispatching import Due, Unsent
+from kraj.store.dispatching import RENEWAL_S, Due, Unsent
 from kraj.topics import Channel, Topic
 
 PAUSE_S = 1.0
@@ -42,10 +42,12 @@ log: Any = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """Tells devices what waits for them. ``link`` gives the open session, or None."""
+    """Tells devices what waits for them. ``link`` gives the open session, or None; ``store`` is the port to what waits,
+    as the module ``dispatching`` of the store is."""
 
-    def __init__(self, url: str, link: Callable[[], Link | None], now: Clock) -> None:
+    def __init__(self, url: str, link: Callable[[], Link | None], now: Clock, *, store: Any = dispatching) -> None:
         self._url = url
+        self._store = store
         self._link = link
         self._now = now
         self._met: Link | None = None
@@ -82,14 +84,14 @@ class Dispatcher:
         if link is not self._met:
             # Not whether the session is there: who made it may have died before it could forget.
             if not link.marked:
-                forgotten = await dispatching.forget_sent(connection, self._now())
+                forgotten = await self._store.forget_sent(connection, self._now())
                 log.info("the broker has kept nothing: telling devices again what they keep", devices=forgotten)
                 link.mark()
             self._met = link
         if time.monotonic() - self._tended_at >= PAUSE_S:
             await self._tend(connection)
             self._tended_at = time.monotonic()
-        await trains.follow(connection, self._now())
+        await self._follow(connection)
         while (
             await self._left(connection, link)
             or await self._commands(connection, link)
@@ -98,13 +100,16 @@ class Dispatcher:
             pass
         await self._campaigns.tell(connection, link, self._now())
 
+    async def _follow(self, connection: Connection) -> None:
+        await trains.follow(connection, self._now())
+
     async def _tend(self, connection: Connection) -> None:
         """What time alone brings: proof, expiry, higher versions, the next step of rollouts, programs compiled anew."""
         now = self._now()
-        await dispatching.confirm(connection, now, LOOKED_AT_MAX)
-        await dispatching.expire(connection, now, LOOKED_AT_MAX)
+        await self._store.confirm(connection, now, LOOKED_AT_MAX)
+        await self._store.expire(connection, now, LOOKED_AT_MAX)
         await holding.hold_contactors(connection, now)
-        outgrown = await dispatching.outgrow(connection, now)
+        outgrown = await self._store.outgrow(connection, now)
         if outgrown:
             log.warning("devices keep later versions than are desired: the versions were raised", devices=outgrown)
         async with connection.transaction():
@@ -117,38 +122,38 @@ class Dispatcher:
     async def _commands(self, connection: Connection, link: Link) -> bool:
         """Tell a batch; whether there may be more."""
         now = self._now()
-        found = await dispatching.claim(connection, now, COMMANDS_MAX)
+        found = await self._store.claim(connection, now, COMMANDS_MAX)
         due = [one for one in found if one.sending]
         ids = [one.command_id for one in due]
         try:
             reached = await link.deliver_each([command(one, now) for one in due])
         except UnavailableError:
-            await dispatching.again(connection, ids, now)
+            await self._store.again(connection, ids, now)
             raise
         taken: list[UUID] = [id_ for id_, there in zip(ids, reached, strict=True) if there]
         if taken:
-            await dispatching.sent(connection, taken, now)
+            await self._store.sent(connection, taken, now)
         return len(found) == COMMANDS_MAX
 
     async def _left(self, connection: Connection, link: Link) -> bool:
         """Empty topics that nobody reads any more; whether there may be more."""
-        found = await dispatching.left(connection, DESIRED_MAX)
+        found = await self._store.left(connection, DESIRED_MAX)
         if found:
             topics = [str(Topic(row.municipality, row.device, Channel.DESIRED)) for row in found]
             kept = await link.deliver_each([(topic, b"", None) for topic in topics], retain=True)
             gone = [row for row, there in zip(found, kept, strict=True) if there]
-            await dispatching.cleared(connection, gone, self._now())
+            await self._store.cleared(connection, gone, self._now())
             return len(gone) == DESIRED_MAX
         return False
 
     async def _desired(self, connection: Connection, link: Link) -> bool:
         """Tell what to keep; whether there may be more. Commands, which are in a hurry, go in between."""
-        found = await dispatching.unsent(connection, self._now(), DESIRED_LOOK_MAX)
+        found = await self._store.unsent(connection, self._now(), DESIRED_LOOK_MAX)
         kept: list[Unsent] = []
         for start in range(0, len(found), DESIRED_MAX):
             kept = await self._keep(connection, link, found[start : start + DESIRED_MAX], kept)
             await self._commands(connection, link)
-        await dispatching.told(connection, kept, self._now())
+        await self._store.told(connection, kept, self._now())
         return len(found) == DESIRED_LOOK_MAX
 
     async def _keep(
@@ -157,9 +162,9 @@ class Dispatcher:
         """Give these to the broker, and meanwhile note that it has those before; return those that it has now."""
         await self._read_documents(connection, found)
         known = [row for row in found if all(number in self._documents for number in row.programs.values())]
+        noting: Awaitable[None] = self._store.told(connection, before, self._now())
         kept, _ = await asyncio.gather(
-            link.deliver_each([desired(row, self._documents) for row in known], retain=True),
-            dispatching.told(connection, before, self._now()),
+            link.deliver_each([desired(row, self._documents) for row in known], retain=True), noting
         )
         return [row for row, there in zip(known, kept, strict=True) if there]
 
@@ -169,16 +174,19 @@ class Dispatcher:
             self._documents = {number: text for number, text in self._documents.items() if number in wanted}
         missing = wanted - self._documents.keys()
         if missing:
-            self._documents |= await dispatching.documents(connection, list(missing))
+            self._documents |= await self._store.documents(connection, list(missing))
 
 
 def command(one: Due, now: datetime) -> Outgoing:
     """The message that tells a command; it ends with the command."""
+    topic = str(Topic(one.municipality, one.device, Channel.COMMAND))
+    if one.payload is not None:  # large, and told again by itself: no more than one waits at the broker
+        return topic, one.payload.encode(), RENEWAL_S
     body: dict[str, Any] = {"id": str(one.command_id), "do": one.do, "channel": one.channel, "reason": one.reason}
     if one.level_pct is not None:
         body |= {"level_pct": one.level_pct, "until": round(one.until.timestamp() * 1000)}
     expiry_s = max(1, math.ceil((one.until - now).total_seconds()))
-    return str(Topic(one.municipality, one.device, Channel.COMMAND)), msgspec.json.encode(body), expiry_s
+    return topic, msgspec.json.encode(body), expiry_s
 
 
 def desired(row: Unsent, documents: Mapping[int, bytes]) -> Outgoing:

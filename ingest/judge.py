@@ -42,11 +42,25 @@ log: Any = structlog.get_logger(__name__)
 
 
 class Judge:
-    """One ``Watch`` and what it takes to keep it in step with the database. ``failures`` names rules that are off."""
+    """One ``Watch`` and what it takes to keep it in step with the database, which it knows by two ports: ``history``
+    and ``book``, as the modules ``judged`` and ``alerts`` of the store are. ``rules``: the catalogue's unless told."""
 
-    def __init__(self, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        rules: Sequence[Rule] | None = None,
+        checkpoint_s: float = CHECKPOINT_S_MIN,
+        history: Any = judged,
+        book: Any = alerts,
+    ) -> None:
         self._counters = counters
         self._clock = clock
+        self._own_rules = rules
+        self._history = history
+        self._book = book
+        self._checkpoint_s_min = checkpoint_s
         self._watch: Watch | None = None
         self._slot_id = 0
         self._version = -1
@@ -56,7 +70,7 @@ class Judge:
         self._pending_at: datetime | None = None
         self._settled_at: datetime | None = None
         self._checkpoint_at = clock()
-        self._checkpoint_s = CHECKPOINT_S_MIN
+        self._checkpoint_s = checkpoint_s
         self._stepped_at = clock()
         self._listening_since: float | None = None
         self._repairs: list[Repair] = []
@@ -72,10 +86,7 @@ class Judge:
 
     async def resume(self, connection: Connection, slot_id: int, at: datetime) -> None:
         """The slot is ours (again): keep the state if it is the database's last word, else build it from history."""
-        row = await (
-            await connection.execute("SELECT coalesce(max(batch_id), 0) FROM batch WHERE slot_id = %s", [slot_id])
-        ).fetchone()
-        last = row[0] if row else 0
+        last = await self._history.last_batch(connection, slot_id)
         if self._watch is not None and slot_id == self._slot_id:
             if self._pending is not None and last == self._pending:
                 self.settle(committed=True)
@@ -87,9 +98,9 @@ class Judge:
         await self._build(connection, at)
 
     async def _build(self, connection: Connection, at: datetime) -> None:
-        found = await judged.read(connection, at - WINDOWS_KEPT)
+        found = await self._history.read(connection, at - WINDOWS_KEPT)
         estate, rules = self._arranged(found)
-        checkpoint = await judged.load_checkpoint(connection, self._slot_id)
+        checkpoint = await self._history.load_checkpoint(connection, self._slot_id)
         started, count = self._clock(), 0
         self._last = 0
         self._watch = watch = Watch(estate, rules)
@@ -101,7 +112,7 @@ class Judge:
                 log.warning("checkpoint is of no use, replaying everything", error=str(error))
                 self._last = 0
         changes: list[AlertChange] = []
-        async for batch in judged.replay(connection, self._slot_id, self._last):
+        async for batch in self._history.replay(connection, self._slot_id, self._last):
             changes += watch.step(
                 [as_stored(r) for r in batch.readings],
                 batch.statuses,
@@ -118,20 +129,21 @@ class Judge:
         await self._reconcile(connection, changes, at)
 
     async def _reconcile(self, connection: Connection, changes: Sequence[AlertChange], at: datetime) -> None:
-        """Take what the replay says (the store knows most of it) and end what nothing supports any more."""
+        """Take what the replay says (the store knows most of it) and end what nothing supports any more; what another
+        slot tells of is not known here, and is that slot's to end."""
         if self._watch is None:
             return
         async with connection.transaction():
-            new = await alerts.take(connection, changes, self._last)
-            known = await alerts.active_keys(connection)
+            new = await self._book.take(connection, changes, self._last)
+            known = await self._book.active_keys(connection, self._slot_id)
             stale = sorted(known.keys() - self._watch.active.keys())
-            await alerts.end(connection, stale, at, self._last)
+            await self._book.end(connection, stale, at, self._last)
         if new or stale:
             log.info("alerts reconciled", new=new, ended=len(stale))
 
     async def reload(self, connection: Connection, at: datetime) -> None:
         """The registry has changed."""
-        found = await judged.read(connection, at - WINDOWS_KEPT)
+        found = await self._history.read(connection, at - WINDOWS_KEPT)
         if self._watch is not None and found.version != self._version:
             self.settle(committed=False)
             self._watch.retry(found.failed)
@@ -139,7 +151,7 @@ class Judge:
             self._version = found.version
 
     def _arranged(self, found: Judged) -> tuple[Estate, list[Rule]]:
-        rules = list(catalogue.load())
+        rules = list(catalogue.load() if self._own_rules is None else self._own_rules)
         names = {rule.name for rule in rules}
         for custom in found.custom_rules:
             where = f"custom rule {custom.custom_rule_id}"
@@ -176,7 +188,7 @@ class Judge:
         if watch is None or self._clock() - self._listened_at < LISTEN_S:
             return
         self._listened_at = self._clock()
-        self._repairs = [repair for repair in await judged.repairs(connection) if watch.provable(repair)]
+        self._repairs = [repair for repair in await self._history.repairs(connection) if watch.provable(repair)]
 
     def judging(self, batch: Batch, fresh: Sequence[Readings]) -> list[AlertChange]:
         """Judge a batch's new readings, as the writer asks for it."""
@@ -198,6 +210,11 @@ class Judge:
         else:
             self._watch.rollback()
         self._pending = None
+
+    @property
+    def active(self) -> frozenset[str]:
+        """Keys of the alerts whose symptom holds, as far as it knows."""
+        return frozenset() if self._watch is None else frozenset(self._watch.active)
 
     @property
     def tick_due(self) -> bool:
@@ -223,15 +240,15 @@ class Judge:
         if watch is None or at is None or self._pending is not None:
             return
         state = watch.checkpoint()
-        await judged.save_checkpoint(connection, self._slot_id, self._last, at, state)
+        await self._history.save_checkpoint(connection, self._slot_id, self._last, at, state)
         self._checkpoint_at = self._clock()
-        self._checkpoint_s = max(CHECKPOINT_S_MIN, len(state) / CHECKPOINT_BYTES_PER_S)
+        self._checkpoint_s = max(self._checkpoint_s_min, len(state) / CHECKPOINT_BYTES_PER_S)
         self._counters.checkpoint_bytes.set(len(state))
         found = watch.remembered("lamp", curves.STATE)
         if found is not None:
             asset_id, learnt = self._curves.news(*found)
             if len(asset_id):
-                await judged.save_curves(connection, asset_id, learnt, at)
+                await self._history.save_curves(connection, asset_id, learnt, at)
                 self._curves.told(found[1])
 
 

@@ -53,8 +53,6 @@ class _Work:
     decoded: Decoded = field(default_factory=Decoded)
     writer: Writer | None = None
     """Whose view of ``boot_epoch`` it was decoded with."""
-    epochs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
-    """Beginnings of boots that this batch is the first to tell."""
     batch: Batch | None = None
 
 
@@ -72,7 +70,9 @@ class Pipeline:
         acknowledge_devices: bool = True,
         now: Clock = real,
         judge: Judge | None = None,
+        heartbeat_s: float = slot.HEARTBEAT_S,
     ) -> None:
+        self._heartbeat_s = heartbeat_s
         self._now = now
         self._judge = judge
         self._database = database
@@ -96,6 +96,8 @@ class Pipeline:
         self._writer: Writer | None = None
         self._epochs: dict[tuple[int, int], int] = {}
         """As ``_writer`` sees them; should the slot have been somebody else's, they are read again."""
+        self._untold: dict[tuple[int, int], int] = {}
+        """Those of them that no batch has committed yet: each batch tells all, whoever was the first to need one."""
         self._overcounted = 0
         self._draining = False
         self._flood = FloodGuards()
@@ -183,7 +185,8 @@ class Pipeline:
         """Decode, with the registry as we know it and with the beginnings of boots that are asked for."""
         work.decoded = await self._decode(work)
         while work.decoded.epochs_missing:
-            await self._with_database(lambda writer: self._find_epochs(work, writer))
+            missing = work.decoded.epochs_missing
+            await self._with_database(lambda writer, missing=missing: self._find_epochs(missing, writer))
             work.decoded = await self._decode(work)
         self._received(work.decoded.received)
 
@@ -202,12 +205,10 @@ class Pipeline:
     async def _decode_again(self, work: _Work, writer: Writer) -> None:
         """The registry has changed, or the slot may have been somebody else's."""
         before = work.decoded.received
-        work.routes = self._known_routes
-        if work.writer is not writer:
-            work.writer, work.epochs = writer, {}
+        work.routes, work.writer = self._known_routes, writer
         work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms, before=work.decoded)
         while work.decoded.epochs_missing:
-            await self._find_epochs(work, writer)
+            await self._find_epochs(work.decoded.epochs_missing, writer)
             work.decoded = decode(work.messages, work.routes, self._epochs, work.now_ms, before=work.decoded)
         self._received(work.decoded.received - before)
         work.batch = self._batch(work, work.batch.batch_id if work.batch else await writer.next_batch_id())
@@ -235,19 +236,17 @@ class Pipeline:
             await self._judge.reload(writer.connection, self._now())
         log.info("registry read", version=self._routes.version, devices=len(self._routes.all))
 
-    async def _find_epochs(self, work: _Work, writer: Writer) -> None:
+    async def _find_epochs(self, missing: dict[tuple[int, int], int], writer: Writer) -> None:
         self._meet(writer)
-        missing = work.decoded.epochs_missing
         known = await writer.epochs(set(missing))
         if len(self._epochs) > EPOCHS_MAX:
-            self._epochs.clear()
-        new = {key: epoch for key, epoch in missing.items() if key not in known}
-        work.epochs |= new
-        self._epochs |= known | new
+            self._epochs = dict(self._untold)
+        self._untold |= {key: epoch for key, epoch in missing.items() if key not in known and key not in self._untold}
+        self._epochs |= known | self._untold
 
     def _meet(self, writer: Writer) -> None:
         if writer is not self._writer:
-            self._writer, self._epochs = writer, {}
+            self._writer, self._epochs, self._untold = writer, {}, {}
 
     async def _with_database(self, action: Callable[[Writer], Awaitable[None]]) -> None:
         """Run an action that reads the database, again and again until it succeeds."""
@@ -255,13 +254,11 @@ class Pipeline:
         while True:
             try:
                 async with self._database.writer() as writer:
-                    await action(writer)
+                    return await action(writer)
             except UnavailableError as error:
                 log.warning("database away", error=str(error).strip(), retry_in_s=round(pause, 1))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, BACKOFF_S[1])
-            else:
-                return
 
     async def _commit_batches(self) -> None:
         while True:
@@ -271,6 +268,7 @@ class Pipeline:
             self._last_write = self._clock()
             self._counters.commit_s.observe(self._last_write - started)
             self._count(work.decoded, outcome)
+            self._untold = {k: v for k, v in self._untold.items() if work.batch is None or k not in work.batch.epochs}
             await self._acknowledge(work, outcome)
             if self._judge is not None and self._judge.checkpoint_due:
                 await self._with_database(self._checkpoint)
@@ -325,7 +323,7 @@ class Pipeline:
             messages=work.messages,
             decoded=work.decoded,
             routes=work.routes,
-            epochs=work.epochs,
+            epochs=dict(self._untold),
             now_ms=work.now_ms,
         )
 
@@ -357,9 +355,9 @@ class Pipeline:
     async def _heartbeat(self) -> None:
         """Take the slot at the start, keep it alive between batches."""
         while True:
-            if self._writer is None or self._clock() - self._last_write >= slot.HEARTBEAT_S / 2:
+            if self._writer is None or self._clock() - self._last_write >= self._heartbeat_s / 2:
                 await self._with_database(self._beat)
-            await asyncio.sleep(slot.HEARTBEAT_S / 2)
+            await asyncio.sleep(self._heartbeat_s / 2)
 
     async def _beat(self, writer: Writer) -> None:
         self._meet(writer)

@@ -1,6 +1,7 @@
 """The ingest process: settings in, session and pipeline wired together, SIGTERM drains."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -8,7 +9,7 @@ import ssl
 import sys
 import time
 from functools import partial
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from prometheus_client import start_http_server
@@ -58,8 +59,23 @@ def configure_logs(log_format: str) -> None:
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Enduring(sys.stderr))),
     )
+
+
+class Enduring:
+    """A stream for logs, of which nobody dies: what cannot be written (the disk is full) is left out."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 async def serve(settings: Settings, database_url: str) -> None:

@@ -145,6 +145,17 @@ def public_key(holder: x509.CertificateSigningRequest | Certificate) -> ec.Ellip
     return found
 
 
+def read_public_key(data: bytes) -> ec.EllipticCurvePublicKey:
+    """A P-256 key from its SubjectPublicKeyInfo in DER. Raises ``RequestError``: ``csr_form`` or ``csr_curve``."""
+    try:
+        found = serialization.load_der_public_key(data)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise RequestError("csr_form", "this is no public key") from error
+    if not isinstance(found, ec.EllipticCurvePublicKey) or not isinstance(found.curve, ec.SECP256R1):
+        raise RequestError("csr_curve", "the key must be on the curve P-256 (secp256r1, prime256v1)")
+    return found
+
+
 def prove(old_key: Key, asked: bytes) -> bytes:
     """What a device sends with a request for renewal: the request (as DER) signed by its old key."""
     der = read_request(asked).public_bytes(serialization.Encoding.DER)

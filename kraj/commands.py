@@ -32,6 +32,8 @@ class Do(StrEnum):
     SET_LEVEL = "set_level"
     RELEASE = "release"
     """The order of this reason ends: the lamp follows what is below it again."""
+    RENEW = "renew"
+    """The device's certificate is replaced by the next one (``kraj.renewing``); no person orders it."""
 
 
 class Reason(StrEnum):
@@ -41,6 +43,8 @@ class Reason(StrEnum):
     EMERGENCY = "emergency"
     SENSOR = "sensor"
     """A neighbour has seen motion; no person orders it."""
+    RENEWAL = "renewal"
+    """Of ``renew`` alone; its ``why`` is the new certificate's serial number."""
 
 
 class OrderKind(StrEnum):

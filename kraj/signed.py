@@ -80,7 +80,15 @@ def check(signed: Signed, roots: Iterable[Certificate]) -> dict[str, Any]:
         key.verify(signed.signature, signed.text.encode(), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature as error:
         raise PayloadError("signature", "the document was changed after it was signed") from error
-    document: object = json.loads(signed.text)
+    return parsed(signed)
+
+
+def parsed(signed: Signed) -> dict[str, Any]:
+    """The document, whoever has signed it; raises ``PayloadError('signed_form')``."""
+    try:
+        document: object = json.loads(signed.text)
+    except (ValueError, RecursionError) as error:
+        raise PayloadError("signed_form", "the document is no JSON") from error
     if not isinstance(document, dict):
         raise PayloadError("signed_form", "the document is no object")
     return cast("dict[str, Any]", document)

@@ -375,6 +375,8 @@ class Status(msgspec.Struct, omit_defaults=True):
     firmware: Annotated[str, msgspec.Meta(max_length=64, pattern=TEXT)] | None = None
     reset: Annotated[str, msgspec.Meta(max_length=64, pattern=TEXT)] | None = None
     safe_mode: bool | None = None
+    certificate: Annotated[str, msgspec.Meta(max_length=64, pattern=TEXT)] | None = None
+    """The serial number of the certificate by which it is connected, from firmware that can be given the next."""
 
 
 _status = msgspec.json.Decoder(Status)

@@ -1,14 +1,15 @@
 """One simulated device: its ring, its connection, and what it does with acknowledgements and commands."""
 
 import asyncio
+import base64
 import contextlib
 import logging
 import socket
 import ssl
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from random import Random
 
@@ -22,17 +23,14 @@ from kraj.certificates import Certificate
 from kraj.errors import PayloadError
 from kraj.topics import Channel, Topic
 from simulators.controller import Obeys
-from simulators.messages import ACK, COMMAND, NAME, Command, Result
+from simulators.messages import Command, Result
+from simulators.node import COMMANDS_REMEMBERED, FIRMWARE, OFFLINE, READINGS_PER_MESSAGE, Node
 from simulators.region import Device
-from simulators.ring import Entry, Ring
+from simulators.renewing import Credential
+from simulators.ring import Ring
 
-FIRMWARE = "sim-0.1"
-READINGS_PER_MESSAGE = 16
-"""A backlog goes in messages of this many readings: about 10 kB, far below what the platform takes."""
-COMMANDS_REMEMBERED = 64
-"""Answers kept so that a command that comes again is answered again and not done again."""
-LIGHT = ("set_level", "release")
-"""Commands that a device with lamps hands to its controller."""
+__all__ = ["COMMANDS_REMEMBERED", "FIRMWARE", "READINGS_PER_MESSAGE", "Link", "SimulatedDevice"]
+
 UNREAD_MAX = 10_000
 """Packets that may wait in the kernel for a device that has lost its power: far more than fit."""
 SESSION_EXPIRY_S = 3600
@@ -57,7 +55,6 @@ class Link:
 
 _QUIET = logging.Logger("simulators.mqtt", logging.CRITICAL)  # noqa: LOG001 - outside the tree of loggers
 """A lost connection is everyday life of a fleet: it is counted, and three hundred lines about it help nobody."""
-_OFFLINE: dict[str, object] = {"online": False}
 
 
 class SimulatedDevice:
@@ -65,7 +62,8 @@ class SimulatedDevice:
 
     ``record`` puts a reading into the ring at any time; ``run`` keeps the connection and sends until ``stop``.
     ``acknowledged`` is told of each reading that the platform confirmed for the first time. By ``roots`` it knows an
-    order to move to another server; without them it follows none. Its ``controller`` tells how its lamps obey.
+    order to move to another server; without them it follows none.
+    With a ``credential`` it is renewed. Its ``controller`` tells how its lamps obey.
 
     Power and network are lost in two steps: after ``lose`` nothing is sent or heard, and nobody knows; with ``cut`` the
     broker finds the connection dead, and publishes the will. ``back`` lets it connect again, ``restart`` before it
@@ -84,6 +82,7 @@ class SimulatedDevice:
         acknowledged: Callable[[str, int, Sequence[int]], None] | None = None,
         roots: Sequence[Certificate] = (),
         controller: Obeys | None = None,
+        credential: Credential | None = None,
     ) -> None:
         self.device = device
         self.ring = ring
@@ -95,13 +94,21 @@ class SimulatedDevice:
         self._random = random
         self._password = password
         self._tls = tls
-        self._acknowledged = acknowledged
         self._roots = tuple(roots)
         self._controller = controller
+        self._credential = credential
+        self._node = Node(
+            device,
+            ring,
+            acknowledged=acknowledged,
+            controller=controller,
+            move=self._move,
+            renew=None if credential is None else self._renew,
+            certificate=None if credential is None else lambda: credential.own().serial,
+        )
         self._moving = False
         self._topic = partial(Topic, device.municipality, device.name)
         self._started_s = self._now_s()
-        self._answers: OrderedDict[str, Result] = OrderedDict()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._drain_until = 0.0
@@ -130,10 +137,7 @@ class SimulatedDevice:
         """
         if uptime_ms is None:
             uptime_ms = int((self._now_s() - self._started_s) * 1000)
-        stamp: dict[str, object] = {"ts": ts_ms} if self.device.clock or past else {"uptime_ms": uptime_ms}
-        if channel:
-            stamp["channel"] = channel
-        seq = self.ring.append(stamp | metrics, ts_ms, channel)
+        seq = self._node.record(metrics, ts_ms, channel, past=past, uptime_ms=uptime_ms)
         self._wake.set()
         return seq
 
@@ -184,7 +188,7 @@ class SimulatedDevice:
 
     def restart(self) -> None:
         """It starts again: the next boot, the same ring."""
-        self.ring.restart()
+        self._node.restart()
 
     def stop(self, drain_s: float = 0.0) -> None:
         """Send what waits and hear its answers for at most ``drain_s``, then say goodbye."""
@@ -203,7 +207,10 @@ class SimulatedDevice:
         return found if isinstance(found, socket.socket) and found.fileno() >= 0 else None
 
     async def _session(self) -> None:
-        async with self._client() as client:
+        new, tried = self._credential.next_context() if self._credential else (None, 0)
+        async with self._client(new or self._tls) as client:
+            failed = self._credential.taken(tried, self._now_s()) if self._credential else None
+            self._tls = new or self._tls
             # Before anything else: a kept session delivers its commands at once.
             listener = asyncio.create_task(self._listen(client))
             listener.add_done_callback(lambda _: self._wake.set())
@@ -213,12 +220,16 @@ class SimulatedDevice:
                     self.cut()
                 heard = [(Channel.ACK, 0), (Channel.COMMAND, 1), *([(Channel.DESIRED, 1)] if self._controller else [])]
                 await client.subscribe([(str(self._topic(channel)), qos) for channel, qos in heard])
-                await self._say(client, self._online())
+                await self._say(client, self._node.online())
+                if failed is not None:
+                    refused = msgspec.json.encode(Result(failed, ok=False, error="refused"))
+                    await client.publish(str(self._topic(Channel.RESULT)), refused, qos=1)
                 self.ring.reconnect()
                 self.connected = True
                 self.sessions += 1
                 await self._send(client, listener)
-                await self._say(client, _OFFLINE)
+                if not self._renews():  # it is back before anybody is told
+                    await self._say(client, OFFLINE)
             finally:
                 self.connected = False
                 self._client_now = None
@@ -226,7 +237,7 @@ class SimulatedDevice:
                 with contextlib.suppress(asyncio.CancelledError, MqttError):
                     await listener
 
-    def _client(self) -> Client:
+    def _client(self, tls: ssl.SSLContext | None) -> Client:
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_EXPIRY_S
         return Client(
@@ -240,13 +251,10 @@ class SimulatedDevice:
             clean_start=False,
             keepalive=self._link.keepalive_s,
             timeout=self._link.answer_timeout_s,
-            tls_context=self._tls,
+            tls_context=tls,
             properties=properties,
-            will=Will(str(self._topic(Channel.STATUS)), msgspec.json.encode(_OFFLINE), qos=1, retain=True),
+            will=Will(str(self._topic(Channel.STATUS)), msgspec.json.encode(OFFLINE), qos=1, retain=True),
         )
-
-    def _online(self) -> dict[str, object]:
-        return {"online": True, "boot": self.ring.boot, "firmware": FIRMWARE, "reset": "power_on"}
 
     async def _say(self, client: Client, status: dict[str, object]) -> None:
         await client.publish(str(self._topic(Channel.STATUS)), msgspec.json.encode(status), qos=1, retain=True)
@@ -255,7 +263,7 @@ class SimulatedDevice:
         telemetry = str(self._topic(Channel.TELEMETRY))
         while not listener.done():
             self._wake.clear()
-            for message in () if self._lost else _messages(self.ring.take(self._now_s() * 1000)):
+            for message in () if self._lost else self._node.messages(self._now_s() * 1000):
                 # aiomqtt waits for the PUBACK of a connection that is long gone; the listener knows at once.
                 sending = asyncio.ensure_future(client.publish(telemetry, message, qos=1))
                 await asyncio.wait([sending, listener], return_when=asyncio.FIRST_COMPLETED)
@@ -268,6 +276,8 @@ class SimulatedDevice:
             if self._moving:
                 self._moving = False
                 return
+            if self._renews():
+                return
             await self._sleep_until_needed()
         await listener  # raises what ended it
 
@@ -277,6 +287,8 @@ class SimulatedDevice:
         due = None if self._lost else self.ring.due_ms(now_ms)
         if self._stopping.is_set():
             due = min(due or self._drain_until * 1000, self._drain_until * 1000)
+        elif self._credential is not None and self._credential.trying > 0:
+            due = min(due or self._credential.rest_until_s * 1000, self._credential.rest_until_s * 1000)
         # A timer and one event: wait_for would make a task for each sleep of each device.
         timer = None if due is None else asyncio.get_running_loop().call_at(due / 1000, self._wake.set)
         try:
@@ -300,48 +312,38 @@ class SimulatedDevice:
                 self.malformed += 1
 
     def _take_ack(self, message: Message) -> None:
-        ack = ACK.decode(message.payload)
-        first = self.ring.acknowledge(ack.boot, ack.seq)
-        if first and self._acknowledged:
-            self._acknowledged(self.device.name, ack.boot, first)
+        self._node.take_ack(message.payload)
         self._wake.set()
 
     async def _take_desired(self, client: Client, message: Message) -> None:
-        answer = self._controller.desired(message.payload) if self._controller else None
+        answer = self._node.take_desired(message.payload)
         if answer is not None:
-            topic = str(self._topic(Channel.REPORTED))
-            await client.publish(topic, msgspec.json.encode(answer), qos=1, retain=True)
+            await client.publish(str(self._topic(Channel.REPORTED)), answer, qos=1, retain=True)
 
     async def _obey(self, client: Client, message: Message) -> None:
-        id_ = NAME.decode(message.payload).id
-        answer = self._answers.get(id_)
-        if answer is None:
-            answer = self._do(id_, message)
-            self._answers[id_] = answer
-            if len(self._answers) > COMMANDS_REMEMBERED:
-                self._answers.popitem(last=False)
-        await client.publish(str(self._topic(Channel.RESULT)), msgspec.json.encode(answer), qos=1)
-        if self._moving:
+        expiry: int | None = getattr(message.properties, "MessageExpiryInterval", None)
+        answer = self._node.obey(message.payload, expiry)
+        self._wake.set()
+        await client.publish(str(self._topic(Channel.RESULT)), answer, qos=1)
+        if self._moving or self._renews():
             self._wake.set()
 
-    def _do(self, id_: str, message: Message) -> Result:
-        try:
-            command = COMMAND.decode(message.payload)
-        except msgspec.DecodeError as error:
-            return Result(id_, ok=False, error=str(error)[:200])
-        if command.do == moving.DO:
-            return self._move(command)
-        if self._controller and command.do in LIGHT:
-            expiry: int | None = getattr(message.properties, "MessageExpiryInterval", None)
-            return self._controller.obey(command, expiry)
-        if command.do != "resend":
-            known = ", ".join(("resend", moving.DO, *(LIGHT if self._controller else ())))
-            return Result(command.id, ok=False, error=f"unknown command {command.do[:60]!r}; known: {known}")
-        # Without a clock it cannot tell which readings a time names; sending them all again is always safe.
-        from_ts, to_ts = (command.from_ts, command.to_ts) if self.device.clock else (None, None)
-        readings = self.ring.resend(from_seq=command.from_seq, to_seq=command.to_seq, from_ts=from_ts, to_ts=to_ts)
-        self._wake.set()
-        return Result(command.id, ok=True, readings=readings)
+    def _renews(self) -> bool:
+        """Whether to connect by what is on trial now."""
+        return (
+            self._credential is not None
+            and self._credential.trying > 0
+            and not self._stopping.is_set()
+            and self._now_s() >= self._credential.rest_until_s
+        )
+
+    def _renew(self, command: Command) -> Result:
+        """Show the certificate, or take the next one; the session ends once the answer is out."""
+        assert self._credential is not None  # noqa: S101 - who has none is not asked
+        if command.document is None:
+            return Result(command.id, ok=True, certificate=base64.b64encode(self._credential.shown()).decode())
+        why = self._credential.obey(msgspec.to_builtins(command), datetime.now(UTC))
+        return Result(command.id, ok=why is None, error=why)
 
     def _move(self, command: Command) -> Result:
         """Check the order; the session ends once the answer is out, and the next one is at the new server."""
@@ -363,9 +365,3 @@ class SimulatedDevice:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _messages(entries: Sequence[Entry]) -> Iterator[bytes]:
-    for start in range(0, len(entries), READINGS_PER_MESSAGE):
-        bodies = [e.body for e in entries[start : start + READINGS_PER_MESSAGE]]
-        yield bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"

@@ -30,6 +30,7 @@ from simulators.physics.lamp import LampModel
 from simulators.presence import Day
 from simulators.radio import RADIOS
 from simulators.region import Region
+from simulators.renewing import Credential
 from simulators.ring import CAPACITY, Resend, Ring
 from simulators.roster import Duty, Roster
 from simulators.stamps import Stamps
@@ -123,6 +124,7 @@ class Fleet:
                 random,
                 password=credentials[device.name] if credentials is not None else None,
                 tls=tls.get(device.name),
+                credential=None if identities is None else Credential(identities, device.name),
                 acknowledged=self._keep if keep_acknowledged else None,
                 roots=roots,
                 controller=self.controllers.get(device.name),
@@ -133,7 +135,7 @@ class Fleet:
     async def run(self, stop: asyncio.Event, *, drain_s: float = DRAIN_S) -> None:
         """Simulate until ``stop`` is set, then send what waits for at most ``drain_s`` and disconnect."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(_ignore_lost_sockets)
+        loop.set_exception_handler(ignore_lost_sockets)
         await self._begin()
         tasks = [asyncio.create_task(device.run(), name=name) for name, device in self._by_name.items()]
         sampling = asyncio.create_task(self._sample(), name="sampling")
@@ -336,7 +338,7 @@ def _obeys(asset: Asset) -> bool:
     return asset.kind == "lamp" or asset.number("feeder_switched") > 0
 
 
-def _ignore_lost_sockets(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def ignore_lost_sockets(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """aiomqtt asks the loop to watch a socket that the broker's death has closed meanwhile, and leaves futures behind
     that tell of it; the reconnect follows."""
     error, message = context.get("exception"), str(context.get("message"))

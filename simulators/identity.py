@@ -24,12 +24,19 @@ def contexts(folder: Path, names: Iterable[str]) -> dict[str, ssl.SSLContext]:
         )
     try:
         roots = (folder / ROOTS).read_text()
-        return {name: _context(roots, folder / f"{name}.pem") for name in wanted}
+        return {name: context(_roots_of(folder, name) or roots, folder / f"{name}.pem") for name in wanted}
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(f"--identities {folder}: {error}") from error
 
 
-def _context(roots: str, own: Path) -> ssl.SSLContext:
+def _roots_of(folder: Path, name: str) -> str:
+    """Those that it was given since, with a certificate; empty where there are none."""
+    file = folder / f"{name}.{ROOTS}"
+    return file.read_text() if file.exists() else ""
+
+
+def context(roots: str, own: Path) -> ssl.SSLContext:
+    """TLS by a file with key and certificates; the broker is known by these roots (PEM)."""
     # Not create_default_context: it would read the system's own roots, of which no device needs one.
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -36,12 +36,13 @@ class Command(Name):
 
 
 class Result(msgspec.Struct, omit_defaults=True):
-    """The payload of ``result``; ``readings`` counts what a ``resend`` will send."""
+    """The payload of ``result``; ``readings`` counts what a ``resend`` will send, ``certificate`` is its own (DER)."""
 
     id: str
     ok: bool
     error: str | None = None
     readings: int | None = None
+    certificate: str | None = None
 
 
 class Reported(msgspec.Struct, omit_defaults=True):

@@ -18,7 +18,7 @@ from ingest.foreign.history import Judgement
 from kraj.clock import Clock
 from kraj.errors import PayloadError, UnavailableError
 from kraj.store import foreign
-from kraj.store.connection import Connection, translated
+from kraj.store.connection import Connection, Watched, translated
 from kraj.store.foreign import ForeignMessage
 from kraj.topics import NAME
 
@@ -50,7 +50,7 @@ async def watch(folder: Path, database_url: str, feeding: Feeding, now: Clock) -
 async def connection_of(url: str) -> AsyncGenerator[Connection]:
     """A connection as ``kraj_ingest``; raises ``UnavailableError``."""
     try:
-        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
+        connection = await Watched.connect(url, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
         raise UnavailableError(f"database: {error}") from error
     async with connection:

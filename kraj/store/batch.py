@@ -20,6 +20,7 @@ class StatusRow:
     firmware: str | None
     reset: str | None
     safe_mode: bool | None = None
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

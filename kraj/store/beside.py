@@ -20,13 +20,14 @@ _UNKNOWN_KEY = f"""
     ON CONFLICT (device_id, key) DO UPDATE SET times = unknown_key.times + EXCLUDED.times
 """  # noqa: S608
 _STATUS = """
-    INSERT INTO device_status (device_id, online, boot, firmware, reset, safe_mode, changed_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s)
+    INSERT INTO device_status (device_id, online, boot, firmware, reset, safe_mode, certificate, changed_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (device_id) DO UPDATE SET
         online = EXCLUDED.online, boot = coalesce(EXCLUDED.boot, device_status.boot),
         firmware = coalesce(EXCLUDED.firmware, device_status.firmware),
         reset = coalesce(EXCLUDED.reset, device_status.reset),
-        safe_mode = coalesce(EXCLUDED.safe_mode, device_status.safe_mode), changed_at = EXCLUDED.changed_at
+        safe_mode = coalesce(EXCLUDED.safe_mode, device_status.safe_mode),
+        certificate = coalesce(EXCLUDED.certificate, device_status.certificate), changed_at = EXCLUDED.changed_at
 """
 _EVENT = """
     INSERT INTO device_event (device_id, municipality_id, received_at, channel, body, batch_id)
@@ -64,7 +65,10 @@ async def write_beside(connection: Connection, batch: Batch, outcome: Outcome, *
     await many(
         connection,
         _STATUS,
-        [(s.device_id, s.online, s.boot, s.firmware, s.reset, s.safe_mode, batch.at) for s in newest.values()],
+        [
+            (s.device_id, s.online, s.boot, s.firmware, s.reset, s.safe_mode, s.certificate, batch.at)
+            for s in newest.values()
+        ],
     )
     await _write_events(connection, batch, outcome, careful=careful)
     answers = [Said(e.device_id, e.channel, e.body) for e in batch.events if e.channel in ANSWERS]

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,8 +16,9 @@ from psycopg.rows import class_row
 
 from kraj.errors import UnavailableError
 from kraj.kinds import LAMP
-from kraj.store import offers
-from kraj.store.connection import Connection
+from kraj.store import answers, offers
+from kraj.store.answers import Reported, Result
+from kraj.store.connection import Connection, Watched
 from kraj.topics import Channel
 
 CHANNEL = "commands"
@@ -27,6 +27,8 @@ STUCK_S_MAX = 3
 """The server ends our transaction when we are stopped in it: its rows wait for somebody else."""
 AGAIN_S, AGAIN_S_MAX = 10, 160
 """A command that nobody has answered is told again after this time, doubling; and after this at most."""
+RENEWAL_S = 3600
+"""A renewal is told again after this time, and when its device connects: it has days."""
 SUSPENDED_S = 60
 """A device that may not be told now is looked at again so soon."""
 PROOF_S, PROOF_S_MAX = 5, 300
@@ -40,8 +42,6 @@ POWER_DARK_W = 5
 POWER_LIT_SHARE, POWER_POINTS = 0.2, 35
 """Power contradicts a level when it is less than this share of what is due, or by so many points of the rated one more:
 a per cent of DALI is light, not watts."""
-ERROR_CHARS_MAX = 200
-VERSION_MAX = 2**53
 
 SENDING = """(d.state IN ('registered', 'provisioned', 'active') AND NOT coalesce(
     (SELECT bool_and(x.revoked_at IS NOT NULL) FROM device_certificate x WHERE x.device_id = d.device_id), false))"""
@@ -61,6 +61,8 @@ class Due:
     until: datetime
     requested_at: datetime
     sending: bool
+    payload: str | None = None
+    """All of the message, where the command's columns do not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +95,13 @@ class Said:
     body: bytes
 
 
-class _Result(msgspec.Struct):
-    id: UUID
-    ok: bool
-    error: str | None = None
-
-
-class _Reported(msgspec.Struct):
-    version: int
-    ok: bool
-    error: str | None = None
-    wanted: int | None = None
-
-
 async def connect(url: str) -> Connection:
     """A connection that listens for what is to be dispatched.
 
     It prepares nothing: a plan from when nothing waited would read a whole table for each of a hundred thousand rows.
     """
     try:
-        connection = await psycopg.AsyncConnection[Any].connect(
-            url, autocommit=True, connect_timeout=5, prepare_threshold=None
-        )
+        connection = await Watched.connect(url, autocommit=True, connect_timeout=5, prepare_threshold=None)
         await connection.execute(
             (
                 f"SET timezone = 'UTC'; SET idle_in_transaction_session_timeout = '{STUCK_S_MAX}s'; LISTEN {CHANNEL}"
@@ -136,11 +123,12 @@ async def claim(connection: Connection, now: datetime, limit: int) -> list[Due]:
             FROM found f JOIN device d USING (device_id) JOIN municipality m USING (municipality_id)
         ), claimed AS (
             UPDATE command c SET attempts = c.attempts + sending::integer,
-                next_at = %(now)s + make_interval(secs => CASE WHEN sending
-                    THEN least({AGAIN_S} * 2 ^ least(c.attempts, 10), {AGAIN_S_MAX}) ELSE {SUSPENDED_S} END)
+                next_at = %(now)s + make_interval(secs => CASE WHEN NOT sending THEN {SUSPENDED_S}
+                    WHEN c."do" = 'renew' THEN {RENEWAL_S}
+                    ELSE least({AGAIN_S} * 2 ^ least(c.attempts, 10), {AGAIN_S_MAX}) END)
             FROM whose w WHERE c.command_id = w.command_id
             RETURNING c.command_id, municipality, device, c.channel, c."do", c.level_pct, c.reason, c.until,
-                      c.requested_at, sending
+                      c.requested_at, sending, c.payload
         )
         SELECT * FROM claimed ORDER BY requested_at
     """  # noqa: S608 - constants of ours
@@ -182,6 +170,7 @@ async def confirm(connection: Connection, now: datetime, limit: int) -> int:
     """Hold accepted commands against the newest reading of their asset; how many it proves.
 
     A lamp's level must be near, and its power must be known and not contradict. A contactor must stand as it was told.
+    A new certificate is proved by the device's status, which names it.
     """
     manual, emergency = map(LAMP.by_name["level_reason"].states.index, ("manual", "emergency"))
     cursor = await connection.execute(
@@ -191,6 +180,8 @@ async def confirm(connection: Connection, now: datetime, limit: int) -> int:
             ORDER BY next_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         ), seen AS (
             SELECT c.command_id, coalesce(CASE
+                WHEN c."do" = 'renew' THEN EXISTS (SELECT FROM device_certificate x
+                    WHERE x.device_id = c.device_id AND x.serial = c.why AND x.proved)
                 WHEN l.ts >= c.since AND c."do" = 'set_level' THEN
                     abs(coalesce(l.level_effective_pct, l.level_commanded_pct) - c.level_pct) <= {LEVEL_POINTS}
                     AND CASE WHEN c.level_pct = 0 THEN l.power_w <= greatest({POWER_DARK_W}, 0.1 * c.rated_w)
@@ -316,23 +307,23 @@ async def take_said(connection: Connection, said: Sequence[Said], online: Sequen
 
     ``online``: devices that are there again; what they have not answered is due at once. Nothing is prepared here.
     """
-    results: dict[tuple[UUID, int], _Result] = {}
-    reports: dict[int, _Reported] = {}
+    results: dict[tuple[UUID, int], Result] = {}
+    reports: dict[int, Reported] = {}
     for one in said:
         try:
             if one.channel == Channel.RESULT:
-                result = msgspec.json.decode(one.body, type=_Result)
+                result = msgspec.json.decode(one.body, type=Result)
                 results.setdefault((result.id, one.device_id), result)  # the first counts
             elif one.channel == Channel.REPORTED:
-                report = msgspec.json.decode(one.body, type=_Reported)
-                if 0 <= report.version < VERSION_MAX and 0 <= (report.wanted or 0) <= VERSION_MAX:
+                report = msgspec.json.decode(one.body, type=Reported)
+                if 0 <= report.version < answers.VERSION_MAX and 0 <= (report.wanted or 0) <= answers.VERSION_MAX:
                     reports[one.device_id] = report  # the last counts
         except msgspec.DecodeError:
             continue
     if results:
-        await _results(connection, results, now)
+        await answers.results(connection, results, now)
     if reports:
-        await _reports(connection, reports, now)
+        await answers.reports(connection, reports, now)
     if online:
         await connection.execute(
             "UPDATE command SET next_at = %(now)s WHERE command_id IN (SELECT command_id FROM command"
@@ -342,59 +333,3 @@ async def take_said(connection: Connection, said: Sequence[Said], online: Sequen
             prepare=False,
         )
         await offers.there_again(connection, online, now)
-
-
-async def _results(connection: Connection, results: Mapping[tuple[UUID, int], _Result], now: datetime) -> None:
-    """By the number, and only from the device that was told. Rows are locked in order, as by everybody here."""
-    errors = {of: None if result.ok else _error(result.error) for of, result in results.items()}
-    await connection.execute(
-        """
-        WITH said AS MATERIALIZED (
-            SELECT c.command_id, s.ok, s.error FROM unnest(%(ids)s::uuid[], %(devices)s::integer[], %(ok)s::boolean[],
-                                                           %(errors)s::text[]) AS s(command_id, device_id, ok, error)
-            JOIN command c USING (command_id, device_id) WHERE c.state IN ('requested', 'sent')
-            ORDER BY c.command_id FOR UPDATE OF c
-        )
-        UPDATE command c SET state = CASE WHEN ok THEN 'accepted' ELSE 'refused' END, next_at = %(now)s,
-            sent_at = coalesce(c.sent_at, %(now)s), accepted_at = CASE WHEN ok THEN %(now)s::timestamptz END,
-            settled_at = CASE WHEN NOT ok THEN %(now)s::timestamptz END, error = said.error
-        FROM said WHERE c.command_id = said.command_id
-        """,
-        {
-            "now": now,
-            "ids": [number for number, _ in results],
-            "devices": [device_id for _, device_id in results],
-            "ok": [result.ok for result in results.values()],
-            "errors": list(errors.values()),
-        },
-        prepare=False,
-    )
-    await offers.answered(connection, errors, now)
-
-
-async def _reports(connection: Connection, reports: Mapping[int, _Reported], now: datetime) -> None:
-    """An error about an older version than is desired now says nothing of that one."""
-    await connection.execute(
-        """
-        WITH said AS MATERIALIZED (
-            SELECT d.device_id, s.version, s.wanted, s.error FROM unnest(%(devices)s::integer[], %(versions)s::bigint[],
-                %(wanted)s::bigint[], %(errors)s::text[]) AS s(device_id, version, wanted, error)
-            JOIN desired d USING (device_id) ORDER BY 1 FOR UPDATE OF d
-        )
-        UPDATE desired d SET reported_version = said.version, reported_at = %(now)s,
-            reported_error = CASE WHEN coalesce(said.wanted, d.version) >= d.version THEN said.error END
-        FROM said WHERE d.device_id = said.device_id
-        """,
-        {
-            "now": now,
-            "devices": list(reports),
-            "versions": [report.version for report in reports.values()],
-            "wanted": [report.wanted for report in reports.values()],
-            "errors": [None if report.ok else _error(report.error) for report in reports.values()],
-        },
-        prepare=False,
-    )
-
-
-def _error(text: str | None) -> str:
-    return (text or "refused")[:ERROR_CHARS_MAX]

@@ -1,9 +1,11 @@
 """Certificates and enrolment codes of devices: giving out, taking, revoking; and whom the broker must refuse."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
@@ -101,6 +103,69 @@ async def renew(
     return (await cursor.fetchone() or (False,))[0]
 
 
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    """A device that is there, and whose certificate is to be renewed; ``public_key`` is None until it has shown it."""
+
+    device_id: int
+    device: str
+    serial: str
+    public_key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A device's next certificate, and the command (``kraj.renewing``) that brings it until ``ends``."""
+
+    issued: Certificate
+    generation: int
+    command_id: UUID
+    told: Mapping[str, Any]
+    ends: datetime
+
+
+async def renewals_left(connection: psycopg.AsyncConnection[Any], now: datetime) -> int:
+    """How many renewals may be begun now; 0 where another process is at it, until this transaction ends."""
+    row = await (await connection.execute("SELECT renewals_left(%s)", [now])).fetchone()
+    return row[0] if row else 0
+
+
+async def renewals_due(
+    connection: psycopg.AsyncConnection[Any], generation: int, now: datetime, most: int
+) -> list[DueRow]:
+    """Devices on our own firmware that are there and due, or whose certificate is of an older authority."""
+    async with connection.cursor(row_factory=class_row(DueRow)) as cursor:
+        await cursor.execute("SELECT * FROM renewals_due(%s::smallint, %s, %s)", [generation, now, most])
+        return await cursor.fetchall()
+
+
+async def ask_certificate(connection: psycopg.AsyncConnection[Any], device_id: int, now: datetime) -> bool:
+    """Ask a device to show its certificate; False where it was asked within a day."""
+    cursor = await connection.execute("SELECT ask_certificate(%s, %s)", [device_id, now])
+    return (await cursor.fetchone() or (False,))[0]
+
+
+async def begin_renewal(connection: psycopg.AsyncConnection[Any], row: DueRow, following: Next, now: datetime) -> bool:
+    """Record the next certificate and the command that brings it, both or (False) neither."""
+    issued = following.issued
+    cursor = await connection.execute(
+        "SELECT begin_renewal(%s, %s, %s, %s, %s::smallint, %s, %s, %s, %s, %s)",
+        [
+            row.device_id,
+            row.serial,
+            serial_text(issued),
+            fingerprint(issued),
+            following.generation,
+            issued.not_valid_after_utc,
+            following.command_id,
+            json.dumps(following.told),
+            following.ends,
+            now,
+        ],
+    )
+    return (await cursor.fetchone() or (False,))[0]
+
+
 _REVOKE = """
     UPDATE device_certificate SET revoked_at = %s, reason = %s WHERE device_id = %s AND revoked_at IS NULL
 """
@@ -152,12 +217,15 @@ def revoked(connection: psycopg.Connection[Any], now: datetime) -> list[Revoked]
 
 
 def valid_by_generation(connection: psycopg.Connection[Any], now: datetime) -> dict[int, int]:
-    """Generation of the authority → how many devices hold a good certificate of it and of none later."""
+    """Generation of the authority → how many devices hold a good certificate of it and of none later.
+
+    One that was sent to a device which has not said that it has it counts for nothing, here and in ``ending``.
+    """
     rows = connection.execute(
         """
         SELECT generation, count(*) FROM (
             SELECT device_id, max(generation) AS generation FROM device_certificate
-            WHERE revoked_at IS NULL AND not_after > %s GROUP BY device_id
+            WHERE revoked_at IS NULL AND proved AND not_after > %s GROUP BY device_id
         ) AS newest GROUP BY generation
         """,
         [now],
@@ -181,7 +249,7 @@ def ending(connection: psycopg.Connection[Any], now: datetime, until: datetime, 
         SELECT name, count(*) FILTER (WHERE not_after <= %(now)s) OVER (), count(*) OVER ()
         FROM (
             SELECT d.name, max(c.not_after) AS not_after FROM device_certificate c JOIN device d USING (device_id)
-            WHERE c.revoked_at IS NULL AND d.state NOT IN ('suspended', 'decommissioned') GROUP BY d.name
+            WHERE c.revoked_at IS NULL AND c.proved AND d.state NOT IN ('suspended', 'decommissioned') GROUP BY d.name
         ) AS best WHERE not_after <= %(until)s ORDER BY not_after, name LIMIT %(most)s
         """,
         {"now": now, "until": until, "most": most},

@@ -111,6 +111,13 @@ class Replayed:
     """What the rules first heard of with this batch."""
 
 
+async def last_batch(connection: Connection, slot_id: int) -> int:
+    """The newest batch of the slot; 0 where there is none."""
+    cursor = await connection.execute("SELECT coalesce(max(batch_id), 0) FROM batch WHERE slot_id = %s", [slot_id])
+    row = await cursor.fetchone()
+    return row[0] if row else 0
+
+
 async def load_checkpoint(connection: Connection, slot_id: int) -> tuple[int, bytes] | None:
     """The batch that the newest checkpoint names, and the state; None where there is none."""
     cursor = await connection.execute("SELECT batch_id, state FROM rule_checkpoint WHERE slot_id = %s", [slot_id])

@@ -37,3 +37,14 @@ async def middles(connection: Connection) -> list[tuple[str, float, float]]:
         "SELECT title, latitude, longitude FROM public_town WHERE latitude IS NOT NULL ORDER BY title"
     )
     return await cursor.fetchall()
+
+
+async def labelled(connection: Connection, town: str, kind: str, label: str) -> int | None:
+    """The asset of a municipality with this kind and label, by whatever case; retired ones have given theirs up."""
+    cursor = await connection.execute(
+        "SELECT a.asset_id FROM asset a JOIN municipality m USING (municipality_id)"
+        " WHERE m.name = %s AND a.kind = %s AND lower(a.label) = lower(%s) AND a.retired_at IS NULL LIMIT 1",
+        [town, kind, label.strip()],
+    )
+    row = await cursor.fetchone()
+    return row and row[0]

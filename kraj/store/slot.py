@@ -9,6 +9,7 @@ import psycopg
 import structlog
 
 from kraj.errors import ConfigurationError, UnavailableError
+from kraj.store.connection import Watched
 
 LOCK_CLASS = 0x736C6F74
 IDLE_TIMEOUT_S = 3
@@ -31,7 +32,7 @@ async def take(url: str, name: str) -> tuple[psycopg.AsyncConnection[Any], int]:
     Raises ``UnavailableError`` when the database is away and ``ConfigurationError`` when it would lose committed rows.
     """
     try:
-        connection = await psycopg.AsyncConnection[Any].connect(url, autocommit=True, connect_timeout=5)
+        connection = await Watched.connect(url, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
         raise UnavailableError(f"database: {error}") from error
     _enlarge_send_buffer(connection)

@@ -8,6 +8,7 @@ import pytest
 
 from ingest.counters import Counters
 from ingest.judge import Judge
+from kraj.alerts import AlertChange, Scope, Severity, Step
 from kraj.store import alerts
 from kraj.store.connection import Connection
 from rules import catalogue
@@ -121,3 +122,23 @@ async def test_a_version_that_mends_the_rule_ends_its_failure(desk: Desk, monkey
     await desk.start()
     assert await desk.step() == ["cleared"]
     assert await desk.shown() == ([False], ["opened"], [])
+
+
+@pytest.mark.parametrize(("slot_id", "active"), [(0, False), (1, True)])
+async def test_a_restart_ends_what_its_own_slot_no_longer_tells_of(desk: Desk, slot_id: int, active: bool) -> None:
+    """What another slot tells of rests on readings that this one has never seen."""
+    await desk.connection.execute("INSERT INTO slot (slot_id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'slot_1')")
+    await desk.connection.execute("INSERT INTO batch VALUES (100, %s, %s, 0, 0, 0)", [slot_id, desk.at])
+    opened = AlertChange(
+        key="door_open@x",
+        step=Step.OPENED,
+        at_ms=round(desk.at.timestamp() * 1000),
+        since_ms=0,
+        rule="door_open",
+        scope=Scope(type="region", name="region", municipality_id=None),
+        severity=Severity.MAJOR,
+    )
+    async with desk.connection.transaction():
+        assert await alerts.take(desk.connection, [opened], 100) == 1
+    await desk.start()
+    assert (await desk.shown())[0] == [True, active]

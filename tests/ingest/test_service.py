@@ -13,8 +13,9 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
-from ingest.service import serve
+from ingest.service import configure_logs, serve
 from kraj.errors import ConfigurationError
 from kraj.settings import Settings
 from stack.broker import Broker
@@ -190,3 +191,19 @@ def test_a_service_holds_nothing_in_memory_that_it_never_uses() -> None:
     there = "import sys, ingest.service; print({'rich', 'attr', 'cryptography', 'scipy', 'pandas'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", there], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_nobody_dies_of_a_log_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        with pytest.raises(OSError, match="No space left"):
+            full.write("anything\n")
+        monkeypatch.setattr(sys, "stderr", full)
+        configure_logs("json")
+        try:
+            for _ in range(2000):  # more than any buffer takes
+                structlog.get_logger("test").warning("commit failed, holding the batch")
+        finally:
+            structlog.reset_defaults()
+            monkeypatch.undo()
+            with contextlib.suppress(OSError):
+                full.close()

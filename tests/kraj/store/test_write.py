@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from kraj.errors import ConfigurationError, UnavailableError
 from kraj.kinds import CABINET, KINDS
 from kraj.readings import DAY_MS, Readings
+from kraj.store import write
 from kraj.store.write import EventRow, Outcome, RegistryChangedError, StatusRow, in_order
 from tests.kraj.store.desk import Desk, refusal, until
 from tests.kraj.store.samples import AT, AT_MS, KIND_READINGS, of_kind
@@ -125,6 +126,26 @@ async def test_a_row_that_the_database_refuses_goes_to_quarantine_and_its_neighb
         ("database", b"m%d" % n, True) for n in poisoned
     )
     assert all("no_13" in detail for *_, detail in kept)
+
+
+async def test_a_row_that_the_database_names_is_tried_alone_and_no_neighbour_is_halved_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.owner.execute(POISON)
+    sizes: list[int] = []
+    copy = vars(write)["_copy"]
+
+    async def counting(*arguments: Any) -> None:
+        sizes.append(len(arguments[3]))
+        await copy(*arguments)
+
+    monkeypatch.setattr(write, "_copy", counting)
+    rows = [(1 + n % 3, AT_MS + n * 1000, n) for n in range(64)]
+    outcome = await desk.write(of_kind(rows, power_w=[13.0 if n == 40 else 40.0 for n in range(64)]))
+    assert [row for _, row, _ in outcome.refused] == [40]
+    assert sizes[:3] == [64, 63, 1]
+    await desk.write(of_kind([(1, AT_MS + 99_000, 99)], power_w=[13.0]), of_kind([(2, AT_MS + 99_000, 99)]))
+    assert desk.totals() == (64, 0, 2), "what was named in one batch is not accused in the next"
 
 
 async def test_duplicates_are_told_from_poison_in_the_same_batch(desk: Desk) -> None:
