@@ -63,6 +63,7 @@ from api.public import opening as public_opening
 from api.public.shelf import Front
 from api.registry import mapping_pages
 from api.registry import pages as registry_pages
+from api.renewing import Renewer
 from api.reports import routes as report_routes
 from api.rulebook import pages as rulebook_pages
 from api.rulebook import routes as rulebook_routes
@@ -95,13 +96,14 @@ def create(settings: Settings, database_url: str, *, clock: Clock = clocks.real,
     ``ConfigurationError`` when others could reach ``settings.api_host`` without TLS.
     """
     opening.check_listening(settings)
-    service = Service(Database(database_url), clock, catalogues())
+    service = Service(Database(database_url), clock, catalogues(), mails=settings.mail_url_file is not None)
     trials = Trials(service, database_url)
     importer = Importer(service)
+    renewer = Renewer(service, settings.authority_folder, wall)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        async with service.database, trials, importer:
+        async with service.database, trials, importer, renewer:
             yield
 
     app = FastAPI(

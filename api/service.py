@@ -19,3 +19,5 @@ class Service:
     clock: Clock
     texts: Mapping[str, Catalogue]
     requests: Requests = field(default_factory=Requests)
+    mails: bool = False
+    """The installation has a mail server, so that a person's plain address is enough to write to."""

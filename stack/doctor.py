@@ -179,8 +179,10 @@ def _certificates(connection: psycopg.Connection, at: datetime) -> Check:
             f": {', '.join(told.devices)}{more}"
         )
         remedy = (
-            "those on our own firmware need a new code (`kraj authority code NAME`) and the cable (`kraj firmware "
-            "flash`); others renew by themselves when they can reach the API, or need a new code"
+            "those on our own firmware are renewed while they are connected (`GET /v1/lighting/commands?device=NAME` "
+            "tells what became of it; firmware of before needs an update first), once it has ended by a new code "
+            "(`kraj authority code NAME`) and the cable (`kraj firmware flash`); others renew by themselves when they "
+            "can reach the API, or need a new code"
         )
         return Check("certificates", Verdict.NOTE, found, remedy)
     return _ok("certificates", f"no device's ends within {ENDING_SOON.days} days")

@@ -258,9 +258,9 @@ class LightingCommand(BaseModel):
     asset_id: int
     label: str | None
     order_id: int | None
-    do: Literal["set_level", "release"]
+    do: Literal["set_level", "release", "renew"]
     level_pct: int | None
-    reason: Literal["manual", "emergency", "sensor"]
+    reason: Literal["manual", "emergency", "sensor", "renewal"]
     until: Instant
     state: State
     requested_at: Instant

@@ -49,6 +49,10 @@ class Board:
     def secret(self, name):
         return self.secrets.get(name)
 
+    # None forgets it.
+    def keep_secret(self, name, value):
+        self.secrets.keep(name, value)
+
     # A whole number below n; the chip seeds by its own noise.
     def random(self, n):
         return random.getrandbits(30) % n if n > 0 else 0
@@ -56,8 +60,9 @@ class Board:
     async def network(self):
         await self.wlan.up()
 
-    async def dial(self, host, port):
-        return await self.wlan.dial(host, port)
+    # `by` in place of its own are certificates and roots on trial.
+    async def dial(self, host, port, by=None):
+        return await self.wlan.dial(host, port, by)
 
     # Whom to ask may be set: a network of one's own has a clock of its own.
     async def ask_time(self):

@@ -36,9 +36,10 @@ class Network:
         return self.station.status("rssi")
 
     # The name is resolved at each try, and always checked: a certificate of anybody else is none.
-    async def dial(self, host, port):
+    async def dial(self, host, port, by=None):
+        own, roots = by or (self.secrets.get("cert"), self.secrets.get("roots"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(self.secrets.get("cert"), self.secrets.get("key"))
-        context.load_verify_locations(cadata=self.secrets.get("roots"))
+        context.load_cert_chain(own, self.secrets.get("key"))
+        context.load_verify_locations(cadata=roots)
         return await asyncio.open_connection(host, port, ssl=context, server_hostname=host)

@@ -1,6 +1,7 @@
 # What is secret, or the device's own, in NVS: key, certificates, the network's password. Never in code, images or logs.
 #
 #   key, cert, roots   PEM: the private key, the certificate with the one above it, the roots that know the broker
+#   renewal            the next certificate while it is on trial (node/renewal.py)
 #   release_keys       the public keys that sign releases, 32 bytes each
 #   broker, topic      host:port; the beginning of the device's topics
 #   wifi               SSID, a line break, password
@@ -25,10 +26,13 @@ class Secrets:
             raise
         return bytes(memoryview(buffer)[:size])
 
-    # Whole or not at all: NVS writes the new value before it forgets the old one.
-    def keep(self, name: str, value: bytes) -> None:
-        if len(value) > SIZE_MAX:
+    # Whole or not at all: NVS writes the new value before it forgets the old one. None forgets the name.
+    def keep(self, name: str, value: "bytes | None") -> None:
+        if value is not None and len(value) > SIZE_MAX:
             raise ValueError("too long for NVS: " + name)
         if self.get(name) != value:
-            self.nvs.set_blob(name, value)
+            if value is None:
+                self.nvs.erase_key(name)
+            else:
+                self.nvs.set_blob(name, value)
             self.nvs.commit()

@@ -8,7 +8,7 @@ import sys
 
 from node import constants
 from node.config import Config
-from node.link import Link
+from node.link import ROUNDS, Link
 from node.orders import Orders
 from node.ring import Ring
 from node.state import State
@@ -57,7 +57,7 @@ class Device:
         self.ring = self.open_ring(random)
         if self.ring.boot > self.state.boot:
             self.keep(boot=self.ring.boot)
-        more = {"update": self.take_update, "safe_mode": self.take_safe_mode}
+        more = {"renew": self.renewal, "update": self.take_update, "safe_mode": self.take_safe_mode}
         store = Nothing() if self.safe else self.config
         self.orders = Orders(self.clock, store, self.ring, lights(name, self.settings), more)
         if self.state.failures < BARE_AFTER:
@@ -118,7 +118,10 @@ class Device:
         password = self.board.secret("password")
         if password:
             settings["password"] = password.decode()
-        return Link(self.board, settings, self.ring, random=random, take=self.take, status=self.status)
+        more = {"random": random, "take": self.take, "status": self.status}
+        link = Link(self.board, settings, self.ring, renewal=self.renewal, **more)
+        link.trying = bool(self.board.secret("renewal")) * ROUNDS
+        return link
 
     def status(self):
         found = {
@@ -130,6 +133,9 @@ class Device:
         failed = self.kind and self.kind.failed()
         if failed:
             found["parts_failed"] = failed
+        serial = self.renewal("serial")
+        if serial:
+            found["certificate"] = serial
         return found
 
     # What to say to a message of the platform; nothing that it says ends the link.
@@ -171,6 +177,15 @@ class Device:
             self.tell("update_failed")
         self.update = None
         let_go()
+
+    # An order to renew, or what link and status ask for; it takes no memory in between.
+    def renewal(self, what, tried=0):
+        from node import renewal
+
+        try:
+            return renewal.turn(self, what, tried)
+        finally:
+            let_go()
 
     def take_safe_mode(self, order):
         self.keep(safe=1)
@@ -329,7 +344,7 @@ def nothing():
 # What an update needs takes memory that nobody has to spare for good.
 def let_go():
     package = sys.modules.get("node")
-    for name in ("update", "release", "ed25519"):
+    for name in ("update", "release", "ed25519", "renewal", "p256"):
         if sys.modules.pop("node." + name, None) is not None and hasattr(package, name):
             delattr(package, name)
 

@@ -15,6 +15,7 @@ ASK_TIME_MS = 21600000  # every six hours
 MESSAGE_MAX = 8192
 IDLE_MS = 300000
 ANSWERS_MAX = 16
+ROUNDS = 3  # so often the broker takes the old certificate right after the new one failed: then that has failed
 OFFLINE = b'{"online":false}'
 
 
@@ -28,9 +29,11 @@ async def wait(event, ms):
 
 # `settings`: host, port, municipality, device and perhaps password. `take(channel, payload, expiry_s)` is given each
 # `command` and `desired` and gives what to say: [(channel, payload, retain)]. `status()`: the status without `online`.
+# `renewal("trial")` gives by what to dial in place of what the device has; `renewal("tried", trying)` is told that the
+# broker has taken us in so (node/renewal.py).
 # The clock's utc_ms() is None while the time is not known: then nothing is dialled, as no certificate could be judged.
 class Link:
-    def __init__(self, board, settings, ring, *, random, take, status):
+    def __init__(self, board, settings, ring, *, random, take, status, renewal=None):
         self.connected = False
         self.sessions = 0
         self.malformed = 0
@@ -42,6 +45,9 @@ class Link:
         self._random = random
         self._take = take
         self._status = status
+        self._renewal = renewal
+        # While a certificate is on trial how often still; below 0 it was tried last, and the old one is next.
+        self.trying = self.rest_until = 0
         self._base = f"kraj/{settings['municipality']}/{settings['device']}/"
         self._client = None
         self._session_task = None
@@ -138,6 +144,8 @@ class Link:
                     self.trouble = say("link", error, (self.trouble,))
                     self._cut = True
                     self._session_task.cancel()
+            if self.trying > 0:
+                self._wake.set()
             if self.connected and self._asked_ms is not None and now - self._asked_ms >= ASK_TIME_MS:
                 await self._ask_time()
             await self._clock.sleep_ms(TEND_MS)
@@ -156,8 +164,12 @@ class Link:
             await self._ask_time()
             if self._clock.utc_ms() is None:
                 raise OSError("the time is not known")
-        here = self._settings
-        reader, writer = await asyncio.wait_for(self._board.dial(here["host"], here["port"]), DIAL_S)
+        here, tried = self._settings, self.trying
+        self.trying = -tried  # however this one fails, the next is by the other
+        by = self._renewal("trial") if tried > 0 else None
+        to = (here["host"], here["port"], by) if by else (here["host"], here["port"])
+        reader, writer = await asyncio.wait_for(self._board.dial(*to), DIAL_S)
+        by = to = None  # kilobytes, and not needed any more
         client = mqtt.Client(reader, writer, self._clock, self._heard)
         listener = None
         try:
@@ -165,6 +177,8 @@ class Link:
             keepalive_s, password = here.get("keepalive_s", KEEPALIVE_S), here.get("password")
             said = client.connect(here["device"], will, SESSION_EXPIRY_S, keepalive_s=keepalive_s, password=password)
             await asyncio.wait_for(said, DIAL_S)
+            if tried:
+                self._renewal("tried", tried)
             # Before anything else: a kept session delivers its commands at once.
             listener = asyncio.create_task(self._hear(client))
             self._client = client
@@ -176,8 +190,9 @@ class Link:
             self.trouble = ""
             print("link: connected")  # noqa: T201 - for who waits at the cable
             await self._serve(client)
-            await self._publish_status(client, OFFLINE)
-            await client.close()
+            if self._drain_until is not None:
+                await self._publish_status(client, OFFLINE)
+                await client.close()
         finally:
             self.connected = False
             self._client = None
@@ -203,6 +218,8 @@ class Link:
         while client.ended is None:
             self._wake.clear()
             await self._answer(client)
+            if self.trying > 0 and self._drain_until is None and self._clock.ticks_ms() >= self.rest_until:
+                return  # without a goodbye: it is back before anybody is told
             await self._send(client)
             if self._drain_until is not None:
                 left = self._drain_until - self._clock.ticks_ms()
