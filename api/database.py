@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.principal import announce
 from kraj.errors import UnavailableError
+from kraj.store.connection import Watched
 
 CONNECTIONS_MAX = 8
 """Two pages at a time keep a core busy; more connections would only queue inside PostgreSQL."""
@@ -35,9 +36,10 @@ class Database:
     def __init__(self, url: str) -> None:
         given = str(conninfo_to_dict(url).get("options") or "")
         limits = f"-c statement_timeout={STATEMENT_S_MAX}s -c default_transaction_read_only=on -c timezone=UTC"
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[Watched] = AsyncConnectionPool(
             make_conninfo(url, options=f"{given} {limits}", application_name="kraj-api", connect_timeout=CONNECT_S_MAX),
             kwargs={"autocommit": True},
+            connection_class=Watched,
             min_size=1,
             max_size=CONNECTIONS_MAX,
             timeout=WAIT_S_MAX,

@@ -133,11 +133,16 @@ def rotate(log: Path) -> None:
     """Set a log aside when it has grown too long, also while a child writes to it.
 
     The child goes on appending to the same file, so that file is copied and emptied; a line written between the two
-    is lost.
+    is lost. On a full disk the log stays as it is, and room is made by the loss of the one set aside before.
     """
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-        shutil.copyfile(log, log.with_name(log.name + ".1"))
-        os.truncate(log, 0)
+        aside = log.with_name(log.name + ".1")
+        try:
+            shutil.copyfile(log, aside)
+        except OSError:
+            aside.unlink(missing_ok=True)
+        else:
+            os.truncate(log, 0)
 
 
 def tail(log: Path, lines: int = 12) -> str:

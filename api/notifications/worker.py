@@ -19,7 +19,7 @@ from kraj.alerts import AlertState, Severity, Step
 from kraj.errors import UnavailableError
 from kraj.service_requests import REPORT_RULE
 from kraj.store import alerts, contacts, outbox, queries, telephones
-from kraj.store.connection import Connection, translated
+from kraj.store.connection import Connection, Watched, translated
 from rules.elapsed import Life, Move, elapsed, proof
 from rules.messages import Facts, Message, Wording, digest
 from rules.notices import Notice, Target, Turn, deliveries, needed
@@ -286,7 +286,7 @@ async def connect(url: str) -> Connection:
     It prepares nothing: a plan from when nothing waited would read whole tables for each alert of a storm.
     """
     try:
-        return await psycopg.AsyncConnection[Any].connect(url, autocommit=True, prepare_threshold=None)
+        return await Watched.connect(url, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise UnavailableError(f"database: {error}") from error
 

@@ -79,6 +79,28 @@ def bench_chaos(
         raise typer.Exit(1)
 
 
+@bench.command("survive")
+def bench_survive(
+    only: Annotated[
+        str,
+        typer.Option(help="Some parts, joined by commas: disk, partition, poison, clock, drain, inputs, storm, ack."),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Full disk, partition, poison, wrong clocks, a backlog, bad inputs, a storm of reconnects: what is lost by each.
+
+    Each part is under two minutes. Exit code 1 when a reading is lost, falsely acknowledged or held up, or ingest dies.
+
+    Example: kraj bench survive --only disk,partition
+    """
+    from stack.bench.survive import chosen, failed, run
+
+    result = run(chosen(only), unless(as_json))
+    typer.echo(json.dumps(result))
+    if failed(result):
+        raise typer.Exit(1)
+
+
 @bench.command("dimming")
 def bench_dimming(
     lamps: Annotated[int, typer.Option(min=100, help="How many lamps, fifty a segment or more.")] = 100_000,
@@ -110,6 +132,32 @@ def bench_firmware(
     result = run(faults, updates, unless(as_json))
     typer.echo(json.dumps(result))
     if any(result[name] for name in MUST_BE_NONE):
+        raise typer.Exit(1)
+
+
+@bench.command("seeds")
+def bench_seeds(
+    seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 2000,
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="This one alone.")] = None,
+    trace: Annotated[bool, typer.Option(help="With --seed: all that happens, not only how it fails.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON object alone.")] = False,
+) -> None:
+    """Run the deterministic simulation: real devices, ingest and rules, faults by the seed, time that only jumps.
+
+    Exit code 1 when anything that must hold does not; the seed's number is printed, and gives the same again.
+
+    Example: kraj bench seeds --seeds 100
+    """
+    from stack.bench.seeds import run, show
+
+    if seed is not None:
+        text, held = show(seed, whole=trace)
+        typer.echo(text)
+        raise typer.Exit(0 if held else 1)
+    result = run(seeds, first, unless(as_json))
+    typer.echo(json.dumps(result))
+    if result["violations"] or result["mutants_caught"] < result["mutants"]:
         raise typer.Exit(1)
 
 

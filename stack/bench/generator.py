@@ -45,6 +45,10 @@ class Plan(msgspec.Struct):
     messages_per_s: float | None = None
     acks: bool = False
     seq_start: int = 1_000_000_000
+    age_ms: int = 0
+    """How long ago readings were made: a backlog."""
+    messages: int | None = None
+    """Send no more than about this many (whole steps)."""
 
 
 @dataclass(slots=True)
@@ -182,7 +186,7 @@ def generate(plan: Plan) -> dict[str, float]:
     started = time.perf_counter()
     until = started + plan.seconds
     sent = steps = 0
-    while time.perf_counter() < until:
+    while time.perf_counter() < until and (plan.messages is None or sent < plan.messages):
         turn, first = divmod(steps * step, len(connections))
         if plan.messages_per_s is None:
             _throttle(connections, sent, progress, until)
@@ -211,7 +215,7 @@ def generate(plan: Plan) -> dict[str, float]:
 
 def _fill(rows: Bytes, matrix: _Matrix, plan: Plan, turn: int) -> None:
     """Patch the rows of one step: the time of now, each device's next numbers, each connection's next packet ids."""
-    now = int(time.time() * 1000)
+    now = int(time.time() * 1000) - plan.age_ms
     seq = plan.seq_start + turn * plan.readings_per_message
     for k, (ts_at, seq_at) in enumerate(zip(matrix.ts, matrix.seq, strict=True)):
         rows[:, ts_at : ts_at + 13] = np.frombuffer(b"%013d" % (now - len(matrix.ts) + 1 + k), np.uint8)

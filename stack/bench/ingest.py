@@ -75,7 +75,7 @@ class Bench:
         self._seq = 1_000_000_000
         self._metrics_port = free_port()
         self._topics = [f"kraj/town-{i % MUNICIPALITIES:02}/lamp-{i:06}/telemetry" for i in range(DEVICES)]
-        self._payloads, self._expected = _payloads(self._rng)
+        self._payloads, self._expected = payloads(self._rng)
 
     def run(self) -> dict[str, Any]:
         """All phases; the figures under the names that the documentation gives them."""
@@ -286,7 +286,7 @@ class Bench:
         phase.wrong += len(rows) - latest
 
 
-def _payloads(rng: np.random.Generator) -> tuple[list[str], list[list[float]]]:
+def payloads(rng: np.random.Generator) -> tuple[list[str], list[list[float]]]:
     """A reading of every device with all metrics of the lamp, of one length, and the values that must be stored."""
     texts: list[list[str]] = []
     values: list[list[float]] = []

@@ -23,9 +23,9 @@ def environment() -> dict[str, str]:
 
 
 def ingest_process(
-    database_url: str, broker: Broker, *, metrics_port: int, log: Path, **settings: str
+    database_url: str, broker: Broker, *, metrics_port: int, log: Path, module: str = "ingest", **settings: str
 ) -> "subprocess.Popen[bytes]":
-    """Start an ingest on the broker and database; what it says goes to the end of ``log``."""
+    """Start an ingest on the broker and database; what it says goes to the end of ``log``. ``settings`` win."""
     env = environment() | {
         "KRAJ_DATABASE_URL": database_url,
         "KRAJ_MQTT_HOST": broker.address,
@@ -34,7 +34,7 @@ def ingest_process(
         **settings,
     }
     with log.open("ab") as out:
-        return subprocess.Popen([sys.executable, "-m", "ingest"], env=env, stderr=out)
+        return subprocess.Popen([sys.executable, "-m", module], env=env, stderr=out)
 
 
 def python(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -65,6 +65,10 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what it did not read any more
+                pipe.close()
 
 
 def metric(port: int, name: str) -> float:
@@ -72,7 +76,7 @@ def metric(port: int, name: str) -> float:
     with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
         for line in answer.read().decode().splitlines():
             if line.startswith(name + " "):
-                return float(line.split()[1])
+                return float(line.rsplit(" ", 1)[1])
     return float("nan")
 
 

@@ -34,6 +34,21 @@ def test_a_log_is_set_aside_while_its_child_writes_on(tmp_path: Path, monkeypatc
     assert log.read_bytes().startswith(b"line\n")
 
 
+def test_a_log_that_cannot_be_set_aside_on_a_full_disk_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "LOG_BYTES_MAX", 10)
+    log, aside = tmp_path / "child.log", tmp_path / "child.log.1"
+    log.write_text("what was said")
+    aside.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        aside.write_text("anything")
+    rotate(log)
+    assert log.read_text() == "what was said"
+    rotate(log)  # nothing is in the way any more
+    assert (log.read_text(), aside.read_text()) == ("", "what was said")
+
+
 def test_a_child_keeps_its_number_and_dies_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import subprocess, time; from stack.process import mortal\n"
