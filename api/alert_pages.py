@@ -297,7 +297,7 @@ async def _order(site: Site, desk: Desk, request: Request, alert_id: int, refuse
         condition=heard or Condition.NEVER,
         reading=reading,
         figures=told.figures(row, reading.values if reading else {}, say),
-        attributes=[(one, told.shown(value, say)) for one, value in told.attributes(row)],
+        attributes=[(one, *told.registered(one, value, say)) for one, value in told.attributes(row)],
         children=lines(known.children),
         parent=next(iter(lines([known.parent] if known.parent else [])), None),
         around=lines(known.around),

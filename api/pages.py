@@ -24,9 +24,11 @@ from api.problems import Problem
 from api.registry import unregistered
 from api.registry.shown import Unregistered
 from api.site import Site, with_parameters
+from api.texts import Catalogue
+from kraj.attributes import ATTRIBUTES
 from kraj.commands import Command
 from kraj.kinds import KINDS
-from kraj.metrics import Kind, Metric, Type
+from kraj.metrics import Kind, Metric, Title, Type
 from kraj.store import commands, queries, rulebook
 from kraj.store.queries import AssetFilter, HeadlineRow, folded, lighting
 
@@ -40,6 +42,12 @@ LARGE = 2000
 """Above this many shown assets an answer is worth a second of a phone's line, so it is asked for more rarely."""
 ALERTS_MAX = 100
 """Of one asset; more than a few at once would be a fault of the rules."""
+SAID = {
+    "light": "crew.said.light",
+    "unmuted": "asset.unmuted",
+    **{one: f"registry.said.{one}" for one in ("added", "changed", "retired")},
+}
+"""What the page of an asset says of what was just done to it."""
 DIGITS = re.compile(r"(\d{1,18})")
 NUMERIC = frozenset({Type.REAL, Type.INTEGER, Type.COUNTER})
 
@@ -264,8 +272,17 @@ async def _asset(site: Site, desk: Desk, request: Request, asset_id: int) -> Res
         lit=lit,
         retriable={row.rule for row in failures if row.writable},
         unmutable=unmutable,
-        said=said if said in ("light", "unmuted") else None,
+        said=SAID.get(said),
+        registered=_registered(asset, say),
     )
+
+
+def _registered(asset: queries.AssetRow, say: Catalogue) -> Sequence[tuple[str | Title, str, str]]:
+    """What is written of the asset: by its title, or by the key that somebody has made up."""
+    known = {one.name: one for one in ATTRIBUTES[asset.kind]}
+    own = [(key, str(value), "") for key, value in asset.metadata.items() if key not in known]
+    declared = [(one, asset.metadata[one.name]) for one in known.values() if one.name in asset.metadata]
+    return [(one.title, *told.registered(one, value, say)) for one, value in declared] + own
 
 
 async def _may(connection: Connection, asset_id: int, *wanted: str) -> bool:

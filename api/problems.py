@@ -1,6 +1,7 @@
 """Errors as problem details (RFC 9457) for systems and as a page for people: what was wrong, where, what to do."""
 
 import logging
+from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from starlette.routing import Route
 from api.database import NotMigratedError, TooSlowError
 from api.language import choose
 from api.service import Service
+from api.texts import Catalogue
+from kraj.attributes import ATTRIBUTES
 from kraj.errors import UnavailableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,6 +49,12 @@ PLAIN = """\
 </html>
 """
 """Where even the page of an error fails: it needs neither templates nor texts nor a database."""
+
+FOR_SYSTEMS = ("/v1/", "openapi")
+"""What a hint for programs speaks of."""
+OF_FIELDS = frozenset({"body", "metadata"})
+"""Problems that name a field of a form."""
+TITLES = {one.name: one.title for attributes in ATTRIBUTES.values() for one in attributes}
 
 logger = logging.getLogger("kraj.api")
 
@@ -112,17 +121,44 @@ _DESCRIPTIONS = {
 
 
 def details(service: Service, request: Request, problem: Problem) -> ProblemDetails:
-    """The problem in the language of the request."""
+    """The problem in the language of the request, and in words for whoever reads it: a page knows no API."""
     say = service.texts[choose(request)]
-    code = f"problem.{problem.code}"
+    people = for_people(request)
+    values = _for_people(problem, say) if people else problem.values
+    whole = people and problem.code == "body" and values["name"] == "body"
+    code = "body_whole" if whole else problem.code
+
+    def text(part: str) -> str:
+        if part == "detail" and people and code in OF_FIELDS and not values["value"]:
+            return say("problem.page.empty", name=values["name"])
+        own = f"problem.{code}.page_{part}"
+        said = say(own if people and own in say.texts else f"problem.{code}.{part}", **values)
+        gone = people and problem.status == 404 and any(one in said for one in FOR_SYSTEMS)
+        return say("problem.page.gone") if gone else said
+
     return ProblemDetails(
         type=f"/problems/{problem.code}",
-        title=say(f"{code}.title"),
+        title=text("title"),
         status=problem.status,
-        detail=say(f"{code}.detail", **problem.values),
-        hint=say(f"{code}.hint", **problem.values),
+        detail=text("detail"),
+        hint=text("hint"),
         instance=request.url.path,
     )
+
+
+def _for_people(problem: Problem, say: Catalogue) -> dict[str, Any]:
+    """Fields by the words of the forms, values as they were written."""
+    values, name = problem.values, str(problem.values.get("name", "")).rpartition(".")[2]
+    if problem.code not in OF_FIELDS:
+        return values
+    written = str(values.get("value", ""))
+    try:
+        found = literal_eval(written)
+    except (ValueError, SyntaxError):
+        found = written
+    title = say.texts.get(f"field.{name}") or TITLES.get(name)
+    shown = "" if found in (None, "") else f"„{found}“"
+    return values | {"name": getattr(title, say.language, title) or name, "value": shown}
 
 
 def answer(service: Service, request: Request, problem: Problem) -> Response:

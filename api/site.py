@@ -5,7 +5,7 @@ from datetime import datetime
 from importlib.resources import files
 from os import PathLike, stat_result
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
@@ -138,7 +138,15 @@ class Site:
 
     def problem(self, request: Request, details: ProblemDetails) -> Response:
         """The page of an error."""
-        return self.page(request, "problem.html", details.status, problem=details)
+        return self.page(request, "problem.html", details.status, problem=details, back=_back(request))
+
+
+def _back(request: Request) -> str | None:
+    """The page of ours that one came from; of another site's nothing is told."""
+    came = urlsplit(request.headers.get("referer", ""))
+    ours = came.netloc == request.headers.get("host") and came.path[:2] not in ("", "//")
+    again = request.method == "GET" and came.path == request.url.path
+    return urlunsplit(("", "", came.path, came.query, "")) if ours and not again else None
 
 
 def with_parameters(request: Request, **changes: str) -> str:

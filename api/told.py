@@ -126,7 +126,9 @@ def figures(row: queries.AlertRow, newest: Mapping[str, queries.Value], say: Cat
         then, now = row.evidence.get(name), newest.get(name)
         if isinstance(then, dict):
             continue
-        words = say.texts.get(f"evidence.{name}", name) if title is None else str(getattr(title, say.language))
+        words = say.texts.get(f"evidence.{name}") if title is None else str(getattr(title, say.language))
+        if words is None:  # a threshold of the rule, which its own page names
+            continue
         told, is_now = ("–" if value is None else shown(value, say) for value in (then, now))
         found.append(Figure(name, words, told, is_now, unit.symbol))
     return found
@@ -149,6 +151,18 @@ def attributes(row: queries.AlertRow) -> list[tuple[Attribute, Any]]:
     return [(attribute, given[attribute.name]) for attribute in declared if attribute.name in given]
 
 
+def registered(attribute: Attribute, value: Any, say: Catalogue) -> tuple[str, str]:
+    """What is registered and its unit, as people say them: flags are yes or no, long times hours."""
+    if attribute.flag:
+        return say("yes_no.yes" if value else "yes_no.no"), ""
+    if not isinstance(value, int | float):
+        return str(value), ""
+    if attribute.unit is Unit.SECOND and value >= LONG_S:
+        return formats.number(value / 3600, say.language), "h"
+    return formats.number(value, say.language), "" if attribute.unit is Unit.COUNT else attribute.unit.symbol
+
+
+LONG_S = 7200
 ASKED_FIRST = {
     "lamp": ("cabinet", "feeder", "phase", "road_class", "access", "driver_model", "lamp_model", "warranty_until"),
     "cabinet": ("supply_area", "road_class", "access", "warranty_until"),

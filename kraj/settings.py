@@ -143,8 +143,8 @@ class Settings(BaseSettings):
     )
     mail_url_file: Path | None = Field(
         default=None,
-        description="File with the mail server for invitations and resets, as apprise has it "
-        "(mailtos://user:password@server?from=kraj@example.cz).",
+        description="File with the mail server for invitations, resets and plain addresses of whom to tell, as apprise "
+        "has it (mailtos://user:password@server?from=kraj@example.cz).",
     )
     push_key_file: Path | None = Field(
         default=None, description="File with the key (PEM, P-256) that signs messages to telephones; for notifications."

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
+from api.notifications import sending
 from api.notifications.sending import Sender
 from kraj.alerts import Severity
 from kraj.errors import ConfigurationError
@@ -18,13 +18,16 @@ class Mail:
 
     async def __call__(self, to: str, subject: str, body: str) -> str | None:
         """None when it is sent, else what went wrong."""
-        server = self._server()
-        url = f"{server}{'&' if '?' in server else '?'}to={quote(to)}"
-        return await self._sender(url, subject, body, Severity.INFO)
+        return await self._sender(sending.to(self._server(), to), subject, body, Severity.INFO)
 
 
 def from_file(file: Path) -> Mail:
-    """Mail by the address in a file; the file is read each time, so that a new password of the server is taken."""
+    """Mail by the address in a file."""
+    return Mail(server_of(file))
+
+
+def server_of(file: Path) -> Callable[[], str]:
+    """The mail server's address in a file, which is read each time, so that a new password of the server is taken."""
 
     def server() -> str:
         try:
@@ -33,4 +36,4 @@ def from_file(file: Path) -> Mail:
             raise ConfigurationError(f"KRAJ_MAIL_URL_FILE: {file} cannot be read: {error.strerror}") from error
 
     server()
-    return Mail(server)
+    return server

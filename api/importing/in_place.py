@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kraj.importing.findings import Level, finding_of_json, shortened
+from kraj.kinds import KINDS
 from kraj.store.imports import ImportedRow
 
 JUMPS_MAX = 12
 """Of kinds of errors; who has more starts with these."""
+OTHER = {"latitude": "longitude", "longitude": "latitude"}
+"""Where what was swapped stands in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,9 @@ class Jump:
     cell: int | None
 
 
-def lines(rows: Sequence[ImportedRow], columns: Sequence[Sequence[str | None]]) -> list[Line]:
-    """Rows in which something is wrong, each with all columns of the file."""
-    return [_line(row, columns) for row in rows if _errors(row)]
+def lines(rows: Sequence[ImportedRow], columns: Sequence[Sequence[str | None]], language: str) -> list[Line]:
+    """Rows in which something is wrong, each with all columns of the file, in a language (``cs`` or ``en``)."""
+    return [_line(row, columns, language) for row in rows if _errors(row)]
 
 
 def jumps(found: Sequence[Line], columns: Sequence[Sequence[str | None]]) -> list[Jump]:
@@ -68,24 +71,29 @@ def _errors(row: ImportedRow) -> dict[str | None, int]:
     return found
 
 
-def _line(row: ImportedRow, columns: Sequence[Sequence[str | None]]) -> Line:
+def _line(row: ImportedRow, columns: Sequence[Sequence[str | None]], language: str) -> Line:
     errors = _errors(row)
+    swapped: dict[str, Any] = {}
+    for one in row.findings:
+        swapped |= one["values"] if one["code"] == "swapped" else {}
     cells: list[Cell] = []
     for heading, name in columns:
         place = errors.pop(heading, None)
         values: dict[str, Any] = {} if place is None else row.findings[place]["values"]
-        cells.append(Cell(shortened(values["value"]) if "value" in values else _understood(row, name), place))
+        written = values.get("value", swapped.get(OTHER.get(name or "", "")))
+        cells.append(Cell(_understood(row, name, language) if written is None else shortened(written), place))
     return Line(row.number, tuple(cells), min(errors.values(), default=None))
 
 
-def _understood(row: ImportedRow, name: str | None) -> str:
+def _understood(row: ImportedRow, name: str | None, language: str) -> str:
     """A value as it would be registered; nothing where the column is not taken, or the value was not understood."""
     if name is None:
         return ""
     place = "" if row.latitude is None or row.longitude is None else f"{row.latitude:.6f}, {row.longitude:.6f}"
+    kind = KINDS.get(row.kind or "")
     core = {
         "label": row.label,
-        "kind": row.kind,
+        "kind": row.kind if kind is None else str(getattr(kind.title, language)),
         "municipality": row.municipality,
         "device": row.device,
         "channel": row.channel or None,

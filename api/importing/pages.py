@@ -91,7 +91,7 @@ async def _preview(site: Site, request: Request, import_id: int, standing: dict[
         found = await imports.rows(connection, import_id, after=0, limit=FOUND_ROWS_MAX + 1, found_only=True)
         sample = await imports.rows(connection, import_id, after=0, limit=SAMPLE_ROWS)
     made = bodies.record(record, language)
-    wrong = in_place.lines(found[:FOUND_ROWS_MAX], record.columns) if record.state == "preview" else []
+    wrong = in_place.lines(found[:FOUND_ROWS_MAX], record.columns, language) if record.state == "preview" else []
     said = request.query_params.get("said")
     return site.page(
         request,

@@ -18,6 +18,8 @@ SPARE_STEPS = 2
 """Empty rows for more; without scripts a form grows when it is sent."""
 IN_PLACE: Final = frozenset({400, 409, 423})
 """What is told beside the form that was sent; the rest is a page of its own."""
+OTHER_CLOCK = re.compile(r"^(\d{1,2})\.(\d{2})$")
+"""22.00, as Czech people write it, too."""
 PLACE = re.compile(r"plans\[(\d+)\](?:\.steps\[(\d+)\])?(?:\.(\w+))?")
 
 
@@ -97,7 +99,7 @@ def _plan(given: Mapping[str, str], prefix: str) -> dict[str, Any] | None:
         if step["at"] or step["level_pct"]:
             steps.append(
                 {
-                    "at": step["at"],
+                    "at": OTHER_CLOCK.sub(r"\1:\2", step["at"]),
                     "level_pct": _number(step["level_pct"]),
                     "ramp_s": _number(step["ramp_s"] or "0"),
                 }
@@ -165,6 +167,6 @@ def told(service: Service, request: Request, problem: Problem) -> ProblemDetails
 
 def _number(text: str) -> int | str:
     try:
-        return int(text)
+        return int(text.removesuffix("%").strip())
     except ValueError:
         return text

@@ -12,6 +12,7 @@ from api.alert_pages import counted
 from api.language import choose
 from api.lighting import forms, ledger_drawing, work
 from api.lighting.ledger_routes import BaselineBody, account_of, declare_baseline
+from api.lighting.ledger_table import table
 from api.lighting.routes import SegmentId
 from api.problems import Problem, ProblemDetails
 from api.registry import exchange
@@ -65,8 +66,12 @@ async def _page(
         row = await work.segment(connection, number)
         declared = await store.baselines(connection, number)
     totals: dict[str, float] | None = None
-    if row.lamps:
-        totals = statement.totals(statement.lamp_rows(await account_of(site.service, number, month, now)))
+    rows = statement.lamp_rows(await account_of(site.service, number, month, now)) if row.lamps else []
+    if rows and "table" in request.query_params:
+        name = f'attachment; filename="ledger-{number}-{month:%Y-%m}.csv"'
+        return Response(table(rows, say), media_type="text/csv; charset=utf-8", headers={"content-disposition": name})
+    if rows:
+        totals = statement.totals(rows)
     heard = totals is not None and totals["covered_h"] > 0
     parts = ledger_drawing.parts(totals) if totals is not None and heard else []
     following = (month + timedelta(days=32)).replace(day=1)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from api import acting
 from api.alert_pages import counted
 from api.language import choose
-from api.lighting import bodies, drawing, forms, ordering, shown, work
+from api.lighting import bodies, drawing, forms, ordering, shown, wording, work
 from api.lighting.order_routes import LockId, RolloutId
 from api.lighting.routes import SegmentId
 from api.problems import Problem, ProblemDetails
@@ -204,7 +204,7 @@ async def _segment(
         evening=evening,
         wish=wish,
         night=night,
-        below=below,
+        below=below and wording.told(below, say),
         picture=picture,
         described=None if night is None else shown.described(night, say),
         night_rows=[] if night is None else drawing.rows(night.night, site.zone),
@@ -213,7 +213,7 @@ async def _segment(
         places=places,
         behind=behind,
         fields=given or _fields(row),
-        wrong=wrong,
+        wrong=wrong and wording.told(wrong, say),
         form=form,
         note_max=acting.NOTE_CHARS_MAX,
         said=said(request),

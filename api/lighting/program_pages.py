@@ -10,7 +10,7 @@ from api import acting
 from api.acting import NAME_CHARS_MAX
 from api.alert_pages import counted
 from api.language import choose
-from api.lighting import bodies, drawing, forms, shown, work
+from api.lighting import bodies, drawing, forms, shown, wording, work
 from api.lighting.forms import Form, Mistake, PlanFields
 from api.lighting.pages import evening_of
 from api.lighting.preview import Preview
@@ -151,6 +151,6 @@ async def _form(
         picture=picture,
         described=None if night is None else shown.hours(night, say),
         night_rows=[] if night is None else drawing.rows(night.night, site.zone),
-        wrong=wrong,
+        wrong=wrong and wording.told(wrong, say),
         mistake=mistake,
     )

@@ -19,7 +19,7 @@ from kraj.alerts import Severity
 from kraj.store import contacts, rulebook, telephones
 from kraj.store.queries import folded
 
-SAID = frozenset({"target", "dropped", "test", "turn"})
+SAID = frozenset({"target", "dropped", "test", "tested", "turn"})
 TOLD = frozenset({"on", "off", "test"})
 """Of one's own telephones."""
 TURN_LASTS = timedelta(days=7)
@@ -135,6 +135,8 @@ async def _overview(
         "escalate_after_min": "15",
     }
     said = request.query_params.get("said", "")
+    if said == "test" and not any(row.test_waits for row in targets):
+        said = "tested"
     return site.page(
         request,
         "notifications.html",
@@ -172,6 +174,7 @@ async def _form(
     *,
     number: int | None = None,
     wrong: ProblemDetails | None = None,
+    email: str = "",
 ) -> Response:
     async with site.service.database.connection() as connection:
         towns = [row for row in await rulebook.towns(connection) if row.writable]
@@ -186,6 +189,8 @@ async def _form(
         region=region,
         severities=list(Severity),
         wrong=wrong,
+        mails=site.service.mails,
+        email=email,
         url_max=keeping.URL_CHARS_MAX,
     )
 
@@ -197,16 +202,16 @@ async def _write(site: Site, request: Request, number: int | None) -> Response:
         body: dict[str, Any] = {
             **{name: fields[name] for name in FIELDS},
             "municipality": fields["municipality"] or None,
-            "url": given.get("url", "").strip() or None,
+            "url": given.get("email", "").strip() or given.get("url", "").strip() or None,
             "enabled": fields["enabled"] == "yes",
             **{name: forms.clock(fields[name], name) for name in ("quiet_from", "quiet_to", "digest_at")},
         }
         wanted = forms.checked(TargetBody, body)
         async with site.service.database.connection(write=True) as connection:
-            written = await keeping.write(connection, number, wanted)
+            written = await keeping.write(connection, number, wanted, mails=site.service.mails)
     except Problem as problem:
         wrong = forms.told(site.service, request, problem)
-        return await _form(site, request, fields, number=number, wrong=wrong)
+        return await _form(site, request, fields, number=number, wrong=wrong, email=given.get("email", ""))
     if written.secret is not None:
         return _secret(site, request, wanted.name, written.secret)
     return RedirectResponse("/notifications?said=target", 303)

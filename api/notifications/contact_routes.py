@@ -103,7 +103,7 @@ def _add_changes(router: APIRouter, service: Service) -> None:
         body, raw = await exchange.body_of(request, TargetBody)
 
         async def doing(connection: Connection) -> Answer:
-            return await _written(connection, await keeping.write(connection, None, body), 201)
+            return await _written(connection, await keeping.write(connection, None, body, mails=service.mails), 201)
 
         return await exchange.posting(service, request, raw, doing)
 
@@ -119,7 +119,8 @@ def _add_changes(router: APIRouter, service: Service) -> None:
 
         async def doing(connection: Connection) -> Answer:
             match(request, await _target(connection, target_id))
-            return await _written(connection, await keeping.write(connection, target_id, body), 200)
+            written = await keeping.write(connection, target_id, body, mails=service.mails)
+            return await _written(connection, written, 200)
 
         return await exchange.changing(service, doing)
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, PlainSerializer, SecretStr
 from api.acting import who
 from api.notifications import webhooks
 from api.notifications.inside import inside
-from api.notifications.sending import valid
+from api.notifications.sending import PLAIN, PLAIN_SCHEME, valid
 from api.problems import Problem
 from api.rulebook.asking import town
 from api.rulebook.bodies import Body, Town
@@ -110,14 +110,12 @@ class Written:
     secret: str | None = field(default=None, repr=False)
 
 
-async def write(connection: Connection, number: int | None, body: TargetBody) -> Written:
-    """Add or change a target."""
+async def write(connection: Connection, number: int | None, body: TargetBody, *, mails: bool) -> Written:
+    """Add or change a target; a person's plain e-mail address will do where the installation ``mails``."""
     if (body.quiet_from is None) != (body.quiet_to is None):
         raise Problem("quiet_hours", 400)
-    url = None if body.url is None else body.url.get_secret_value().strip() or None
+    url = await _address(body, mails=mails)
     if url is None and number is None:
-        raise Problem("target_url", 400)
-    if url is not None and not await asyncio.to_thread(valid, url):
         raise Problem("target_url", 400)
     fields: dict[str, Any] = body.model_dump(exclude={"municipality", "url"})
     fields["severity_min"] = str(body.severity_min)
@@ -139,6 +137,18 @@ async def write(connection: Connection, number: int | None, body: TargetBody) ->
     if written is None:
         raise Problem("target", 404, name=number)
     return Written(written, secret)
+
+
+async def _address(body: TargetBody, *, mails: bool) -> str | None:
+    """The address to keep, None where the present one stays."""
+    url = None if body.url is None else body.url.get_secret_value().strip() or None
+    if url is not None and PLAIN.fullmatch(url):
+        if not mails:
+            raise Problem("target_mail", 409)
+        url = PLAIN_SCHEME + url
+    if url is not None and not await asyncio.to_thread(valid, url):
+        raise Problem("target_url", 400)
+    return url
 
 
 async def renew(connection: Connection, number: int) -> Written:

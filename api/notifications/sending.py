@@ -1,12 +1,14 @@
 """Sending one message to one address through apprise, in a thread that may be left behind."""
 
 import asyncio
+import re
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from api.notifications import alertmanager, push, webhooks
 from api.notifications.wordings import test_message
@@ -23,8 +25,24 @@ TERSE_CHARS_MAX = 1000
 _KINDS = {Severity.CRITICAL: "failure", Severity.MAJOR: "warning", Severity.MINOR: "warning"}
 """How apprise colours a message, where the service has colours."""
 
+PLAIN = re.compile(r"[^@\s:/?#&%]{1,64}@[^@\s:/?#&%]{1,190}")
+"""An e-mail address of a person, and nothing else."""
+PLAIN_SCHEME = "mailto://"
+"""Before a plain address as it is kept: it goes by the installation's own mail server, whose password is nobody's."""
+
 Send = Callable[[str, str, str, Severity], str | None]
 """(url, subject, body, severity) → None when it is sent, else what went wrong; may block."""
+
+
+def through(url: str, server: Callable[[], str] | None) -> str:
+    """The address itself, or the installation's mail server's with this plain one behind it."""
+    plain = url.removeprefix(PLAIN_SCHEME)
+    return to(server(), plain) if server and url != plain and PLAIN.fullmatch(plain) else url
+
+
+def to(server: str, address: str) -> str:
+    """A mail server's address, in apprise's notation, with somebody to write to."""
+    return f"{server}{'&' if '?' in server else '?'}to={quote(address)}"
 
 
 def send(url: str, subject: str, body: str, severity: Severity, *, attach: Any = None) -> str | None:
@@ -72,15 +90,23 @@ def _apprise() -> Any:
 class Sender:
     """Sends with a limit in time; what hangs is left to itself and counted."""
 
-    def __init__(self, send: Send = send, *, timeout_s: float = SEND_S_MAX, push: push.Push | None = None) -> None:
+    def __init__(
+        self,
+        send: Send = send,
+        *,
+        timeout_s: float = SEND_S_MAX,
+        push: push.Push | None = None,
+        server: Callable[[], str] | None = None,
+    ) -> None:
         self._send = send
         self._push = push
+        self._server = server
         self._timeout_s = timeout_s
         self._left: Counter[str] = Counter()
 
     async def __call__(self, url: str, subject: str, body: str, severity: Severity) -> str | None:
         """None when it is sent, else what went wrong."""
-        return await self.run(url, lambda: self._send(url, subject, body, severity))
+        return await self.run(url, lambda: self._send(through(url, self._server), subject, body, severity))
 
     async def test(self, address: Address, now: datetime) -> str | None:
         """Send a test message; None when it is sent, else what went wrong."""

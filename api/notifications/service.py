@@ -60,12 +60,10 @@ async def serve(settings: Settings, database_url: str) -> None:
     page = page_url(settings)
     contact = page if page.startswith("https://") else CONTACT
     push = None if settings.push_key_file is None else Push.from_file(settings.push_key_file, contact)
-    worker = Worker(database_url, Sender(push=push), page=page, zone=local_zone())
-    reporter = Reporter(database_url, page=page_url(settings))
-    server = settings.mail_url_file
-    answerer = answering.Answerer(
-        database_url, mail.from_file(server) if server is not None else None, page=page_url(settings)
-    )
+    server = None if settings.mail_url_file is None else mail.server_of(settings.mail_url_file)
+    worker = Worker(database_url, Sender(push=push, server=server), page=page, zone=local_zone())
+    reporter = Reporter(database_url, page=page, server=server)
+    answerer = answering.Answerer(database_url, server and mail.Mail(server), page=page)
     work = asyncio.create_task(_rounds(worker, now, stop))
     answers = asyncio.create_task(answering.rounds(answerer, now, stop))
     reports = asyncio.create_task(_reports(reporter, now, stop))  # beside: an alert does not wait for a PDF

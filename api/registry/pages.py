@@ -1,37 +1,29 @@
 """The pages of the registry for a town hall: forms that work without JavaScript, each a piece of ``work``."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
-from pydantic import ValidationError
 
-from api import acting, cursors, parameters, principal
+from api import cursors, parameters, principal
 from api.alert_pages import counted
 from api.desk import labels
+from api.language import choose
 from api.problems import Problem
-from api.registry import bodies, exchange, finding, forms, unregistered, work
+from api.registry import asset_pages, bodies, finding, forms, unregistered, work
 from api.registry.exchange import Answer, Connection
 from api.registry.groups import GroupId
-from api.rest import AssetId
 from api.site import Site
 from kraj import devices
-from kraj.attributes import ATTRIBUTES
 from kraj.devices import DeviceState
 from kraj.groups import CONNECTING
-from kraj.kinds import KINDS
-from kraj.store import grouping, placing, queries
+from kraj.store import grouping, queries
 
-FIELDS_MAX = 100
 ROWS = 100
 HITS = 30
-PLACES_MAX = 2000
-"""Of known assets on the map of the form; more is a grey cloud."""
 SAID = frozenset(
     {"added", "changed", "retired", "replaced", "suspended", "resumed", "decommissioned", "claimed", "safe_mode"}
 )
@@ -40,14 +32,16 @@ SAID = frozenset(
 def routes(site: Site, public_url: str | None = None) -> APIRouter:
     """Every page of the registry; ``public_url`` is told to devices, where the address of a request is another."""
     router = APIRouter(default_response_class=HTMLResponse, dependencies=[counted(site)])
-    _add_assets(router, site)
+    _add_hub(router, site)
+    asset_pages.add(router, site)
     _add_devices(router, site, public_url)
+    _add_steps(router, site)
     _add_unregistered(router, site)
     _add_groups(router, site)
     return router
 
 
-def _add_assets(router: APIRouter, site: Site) -> None:
+def _add_hub(router: APIRouter, site: Site) -> None:
     @router.get("/registry")
     async def hub(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         page = await unregistered.waiting(
@@ -66,114 +60,11 @@ def _add_assets(router: APIRouter, site: Site) -> None:
             may=_may(),
         )
 
-    @router.get("/registry/new")
-    async def new(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _form_page(site, request, None)
-
-    @router.post("/registry/new")
-    async def add(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-        asset = _checked(bodies.AssetBody, forms.asset(given) | {"municipality": given.get("municipality", "")})
-        name = given.get("device", "").strip()
-
-        async def doing(connection: Connection) -> Answer:
-            at = site.service.clock()
-            asset_id = await work.add_asset(connection, asset, at)
-            if name:
-                device = {"name": name, "municipality": asset.municipality, "asset_id": asset_id}
-                await work.add_device(connection, _checked(bodies.DeviceBody, device), at)
-            return Answer({}, headers={"location": f"/assets/{asset_id}?said=added"})
-
-        return await _done(site, given, request, raw, doing)
-
-    @router.get("/registry/places")
-    async def places(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return JSONResponse(await _places(site, request.query_params.get("municipality", "")))
-
-    _add_changes(router, site)
-
-
-async def _places(site: Site, town: str) -> dict[str, Any]:
-    """What a map of a municipality shows beside the place to be chosen: known assets; else where others' towns lie."""
-    async with site.service.database.connection() as connection:
-        rows = await placing.placed(connection, town, PLACES_MAX)
-        around = [] if rows else await placing.middles(connection)
-    assets = [[row.label, row.kind, row.latitude, row.longitude] for row in rows]
-    return {"assets": assets, "towns": [list(row) for row in around]}
-
-
-def _add_changes(router: APIRouter, site: Site) -> None:
-    @router.get("/assets/{asset_id}/edit")
-    async def edit(request: Request, asset_id: AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _form_page(site, request, asset_id)
-
-    @router.post("/assets/{asset_id}/edit")
-    async def change(request: Request, asset_id: AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-
-        async def doing(connection: Connection) -> Answer:
-            found = await finding.asset(connection, asset_id)
-            fields = forms.change(given, found.kind)
-            if given.get("municipality") and given["municipality"] != found.municipality:
-                fields["municipality"] = given["municipality"]
-            body = _checked(bodies.AssetChange, fields)
-            await work.change_asset(connection, asset_id, body, _version(given, found.version), site.service.clock())
-            return Answer({}, headers={"location": f"/assets/{asset_id}?said=changed"})
-
-        return await _done(site, given, request, raw, doing)
-
-    @router.post("/assets/{asset_id}/retire")
-    async def retire(request: Request, asset_id: AssetId) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-
-        async def doing(connection: Connection) -> Answer:
-            found = await finding.asset(connection, asset_id)
-            version = _version(given, found.version)
-            gone = await work.remove_asset(connection, asset_id, version, site.service.clock())
-            return Answer({}, headers={"location": "/registry" if gone else f"/assets/{asset_id}?said=retired"})
-
-        return await _done(site, given, request, raw, doing)
-
 
 def _add_devices(router: APIRouter, site: Site, public_url: str | None) -> None:
     @router.get("/devices/{name}")
     async def device(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         return await _device_page(site, request, name)
-
-    @router.post("/devices/{name}/steps")
-    async def step(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-        body = _checked(bodies.StepBody, {"step": given.get("step", ""), "reason": given.get("reason", "")})
-
-        async def doing(connection: Connection) -> Answer:
-            await work.take_step(connection, name, body, site.service.clock())
-            return Answer({}, headers={"location": f"/devices/{quote(name)}?said={body.step}"})
-
-        return await _done(site, given, request, raw, doing)
-
-    @router.post("/devices/{name}/safe-mode")
-    async def safe_mode(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-        if given.get("confirm") != "yes":
-            raise Problem("body", 400, name="confirm", value=given.get("confirm", ""))
-        body = _checked(bodies.SafeModeBody, {"reason": given.get("reason", "").strip()})
-
-        async def doing(connection: Connection) -> Answer:
-            await work.safe_mode(connection, name, body, site.service.clock())
-            return Answer({}, headers={"location": f"/devices/{quote(name)}?said=safe_mode"})
-
-        return await _done(site, given, request, raw, doing)
-
-    @router.post("/devices/{name}/replace")
-    async def replace(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-        body = _checked(bodies.ReplaceBody, {"new": given.get("new", "").strip(), "reason": given.get("reason", "")})
-
-        async def doing(connection: Connection) -> Answer:
-            await work.replace(connection, name, body, site.service.clock())
-            return Answer({}, headers={"location": f"/devices/{body.new}?said=replaced"})
-
-        return await _done(site, given, request, raw, doing)
 
     @router.post("/devices/{name}/provision")
     async def provision(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -182,6 +73,46 @@ def _add_devices(router: APIRouter, site: Site, public_url: str | None) -> None:
             code, expires_at = await work.provision(connection, name, site.service.clock())
         drawn = labels.picture(labels.enrolment_uri(public_url or str(request.base_url), name, code))
         return await _device_page(site, request, name, code=code, expires_at=expires_at, picture=drawn)
+
+
+def _add_steps(router: APIRouter, site: Site) -> None:
+    @router.post("/devices/{name}/steps")
+    async def step(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await forms.read(request)
+        body = forms.checked(bodies.StepBody, {"step": given.get("step", ""), "reason": given.get("reason", "")})
+        if body.step == "decommissioned" and given.get("confirm") != "yes":
+            raise Problem("body", 400, name="confirm", value=given.get("confirm", ""))
+
+        async def doing(connection: Connection) -> Answer:
+            await work.take_step(connection, name, body, site.service.clock())
+            return Answer({}, headers={"location": f"/devices/{quote(name)}?said={body.step}"})
+
+        return await forms.done(site, given, request, raw, doing)
+
+    @router.post("/devices/{name}/safe-mode")
+    async def safe_mode(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await forms.read(request)
+        if given.get("confirm") != "yes":
+            raise Problem("body", 400, name="confirm", value=given.get("confirm", ""))
+        body = forms.checked(bodies.SafeModeBody, {"reason": given.get("reason", "").strip()})
+
+        async def doing(connection: Connection) -> Answer:
+            await work.safe_mode(connection, name, body, site.service.clock())
+            return Answer({}, headers={"location": f"/devices/{quote(name)}?said=safe_mode"})
+
+        return await forms.done(site, given, request, raw, doing)
+
+    @router.post("/devices/{name}/replace")
+    async def replace(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        given, raw = await forms.read(request)
+        fields = {"new": given.get("new", "").strip(), "reason": given.get("reason", "")}
+        body = forms.checked(bodies.ReplaceBody, fields)
+
+        async def doing(connection: Connection) -> Answer:
+            await work.replace(connection, name, body, site.service.clock())
+            return Answer({}, headers={"location": f"/devices/{body.new}?said=replaced"})
+
+        return await forms.done(site, given, request, raw, doing)
 
 
 def _add_unregistered(router: APIRouter, site: Site) -> None:
@@ -195,15 +126,16 @@ def _add_unregistered(router: APIRouter, site: Site) -> None:
 
     @router.post("/unregistered/{name}/claim")
     async def claim(request: Request, name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-        fields = {"municipality": given.get("municipality", ""), "asset": forms.asset(given)}
-        body = _checked(bodies.ClaimBody, fields)
+        given, raw = await forms.read(request)
+        asset = forms.asset(given, choose(request))
+        fields = {"municipality": given.get("municipality", ""), "asset": asset}
+        body = forms.checked(bodies.ClaimBody, fields)
 
         async def doing(connection: Connection) -> Answer:
             await work.claim(connection, name, body, site.service.clock())
             return Answer({}, headers={"location": f"/devices/{name}?said=claimed"})
 
-        return await _done(site, given, request, raw, doing)
+        return await forms.done(site, given, request, raw, doing)
 
 
 def _add_groups(router: APIRouter, site: Site) -> None:
@@ -218,14 +150,14 @@ def _add_groups(router: APIRouter, site: Site) -> None:
 
     @router.post("/groups")
     async def add_group(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
-        body = _checked(bodies.GroupBody, forms.group(given))
+        given, raw = await forms.read(request)
+        body = forms.checked(bodies.GroupBody, forms.group(given))
 
         async def doing(connection: Connection) -> Answer:
             await work.add_group(connection, body)
             return Answer({}, headers={"location": "/groups"})
 
-        return await _done(site, given, request, raw, doing)
+        return await forms.done(site, given, request, raw, doing)
 
     @router.get("/groups/{group_id}")
     async def group(request: Request, group_id: GroupId) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -233,9 +165,9 @@ def _add_groups(router: APIRouter, site: Site) -> None:
 
     @router.post("/groups/{group_id}/members")
     async def members(request: Request, group_id: GroupId) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
+        given, raw = await forms.read(request)
         fields = {name: [given[name]] for name in ("add", "remove") if name in given}
-        body = _checked(bodies.MembersBody, fields)
+        body = forms.checked(bodies.MembersBody, fields)
         said = "put_in" if "add" in given else "taken_out"
         back = urlencode({"q": given.get("q", ""), "said": said})
 
@@ -244,18 +176,18 @@ def _add_groups(router: APIRouter, site: Site) -> None:
             await work.change_members(connection, group_id, body)
             return Answer({}, headers={"location": f"/groups/{group_id}?{back}#said"})
 
-        return await _done(site, given, request, raw, doing)
+        return await forms.done(site, given, request, raw, doing)
 
     @router.post("/groups/{group_id}/remove")
     async def remove_group(request: Request, group_id: int) -> Response:  # pyright: ignore[reportUnusedFunction]
-        given, raw = await _form(request)
+        given, raw = await forms.read(request)
 
         async def doing(connection: Connection) -> Answer:
             found = await finding.group(connection, group_id)
-            await work.remove_group(connection, group_id, _version(given, found.version))
+            await work.remove_group(connection, group_id, forms.version(given, found.version))
             return Answer({}, headers={"location": "/groups"})
 
-        return await _done(site, given, request, raw, doing)
+        return await forms.done(site, given, request, raw, doing)
 
 
 async def _group_page(site: Site, request: Request, group_id: int) -> Response:
@@ -283,24 +215,6 @@ async def _group_page(site: Site, request: Request, group_id: int) -> Response:
         many=len(hits) == HITS,
         q=q,
         said=said if said in {"put_in", "taken_out"} else None,
-    )
-
-
-async def _form_page(site: Site, request: Request, asset_id: int | None) -> Response:
-    kind = request.query_params.get("kind", "")
-    async with site.service.database.connection() as connection:
-        asset = None if asset_id is None else await finding.asset(connection, asset_id)
-        towns = await forms.towns(connection)
-    chosen = asset.kind if asset is not None else kind if kind in KINDS else None
-    return site.page(
-        request,
-        "asset_form.html",
-        asset=asset,
-        kind=chosen and KINDS[chosen],
-        attributes=ATTRIBUTES.get(chosen or "", ()),
-        towns=towns,
-        town=asset.municipality if asset is not None else request.query_params.get("municipality", ""),
-        key=str(uuid.uuid4()),
     )
 
 
@@ -333,36 +247,6 @@ async def _device_page(
         expires_at=expires_at,
         picture=picture,
     )
-
-
-async def _form(request: Request) -> tuple[dict[str, str], bytes]:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/x-www-form-urlencoded":
-        raise Problem("form", 415, given=media)
-    raw = await acting.bounded(request)
-    try:
-        return dict(parse_qsl(raw.decode(), max_num_fields=FIELDS_MAX)), raw
-    except ValueError as error:
-        raise Problem("body", 400, name="body", value="?") from error
-
-
-def _checked(model: type[exchange.Body], fields: Mapping[str, object]) -> exchange.Body:
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        raise exchange.wrong(error) from error
-
-
-def _version(given: dict[str, str], version: int) -> int:
-    if given.get("version") != str(version):
-        raise exchange.changed()
-    return version
-
-
-async def _done(site: Site, given: dict[str, str], request: Request, raw: bytes, doing: exchange.Work) -> Response:
-    """Do it once for each form that was shown, and go on to what it says."""
-    answer = await exchange.once(site.service, given.get("key"), request.url.path, raw, doing)
-    return RedirectResponse(answer.headers["location"], 303)
 
 
 def _wanted(request: Request) -> queries.AssetFilter:

@@ -9,7 +9,7 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from api.notifications.sending import ERROR_CHARS_MAX, Sender, send
+from api.notifications.sending import ERROR_CHARS_MAX, Sender, send, through
 from api.notifications.worker import connect
 from api.reports import making
 from api.reports.printing import MEDIA, PAGE, PRINT, TABLE, Attached, NoPangoError, Printer, file_name
@@ -49,13 +49,14 @@ def mail(url: str, subject: str, text: str, files: Sequence[Attached]) -> str | 
 class Reporter:
     """Works with the rights of ``kraj_notify``; any number may, on one database."""
 
-    def __init__(self, url: str, *, page: str, mail: Mail = mail) -> None:
+    def __init__(self, url: str, *, page: str, mail: Mail = mail, server: Callable[[], str] | None = None) -> None:
         given = str(conninfo_to_dict(url).get("options") or "")
         self._url = make_conninfo(
             url, application_name="kraj-reports", connect_timeout=5, options=f"{given} -c timezone=UTC"
         )
         self._page = page.rstrip("/")
         self._mail = mail
+        self._server = server
         self._sender = Sender(timeout_s=SEND_S_MAX)
         self._texts = catalogues()
         self._printer = Printer(self._texts)
@@ -124,4 +125,5 @@ class Reporter:
             for kind, content in ((form, made), (TABLE, table))
         ]
         subject = self._printer.title(document, due.language)
-        return await self._sender.run(address.url, lambda: self._mail(address.url, subject, text, files)), False
+        url = through(address.url, self._server)
+        return await self._sender.run(address.url, lambda: self._mail(url, subject, text, files)), False

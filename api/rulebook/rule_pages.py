@@ -13,8 +13,10 @@ from api.problems import Problem, ProblemDetails
 from api.rulebook import examples, failing, forms, keeping
 from api.rulebook.bodies import TEXT_MAX, OffBody, TrialBody
 from api.rulebook.routes import Number, shown
+from api.rulebook.saying import parts
 from api.rulebook.trials import Trials
 from api.site import Site
+from api.told import titles
 from kraj.store import rulebook
 from kraj.store.queries import folded
 from rules.catalogue.pointing import Mistake
@@ -111,8 +113,10 @@ async def _own_form(
         fields=fields,
         towns=sorted(towns, key=lambda town: folded(town.title)),
         mistake=mistake,
+        told=parts(mistake, site.service.texts[choose(request)]) if mistake is not None else [],
         line=line,
         wrong=wrong,
+        names=titles,
         text_max=TEXT_MAX,
     )
 
@@ -214,6 +218,8 @@ def _add_trials(router: APIRouter, site: Site) -> None:
 async def _trial(site: Site, request: Request, number: int, *, wrong: ProblemDetails | None = None) -> Response:
     language = choose(request)
     found = await shown(site.service, number, language)
+    async with site.service.database.connection() as connection:
+        towns = {town.name: town.title for town in await rulebook.towns(connection)}
     text = found.proposal.get("text")
     known, _ = (None, None) if text is None else keeping.wrong(text)
     rule = known or keeping.known_rules().get(found.proposal.get("rule", ""))
@@ -222,6 +228,7 @@ async def _trial(site: Site, request: Request, number: int, *, wrong: ProblemDet
         "trial.html",
         200 if wrong is None else wrong.status,
         trial=found,
+        town=towns.get(found.municipality, found.municipality),
         rule_title=title(rule, language) if rule is not None else found.proposal.get("rule", ""),
         wrong=wrong,
         poll_ms=POLL_MS,

@@ -246,7 +246,7 @@ function item(action) {
   const link = Object.assign(document.createElement("a"), { href: `/alerts/${action.alert}`, textContent: action.title });
   const what = action.photo ? `${action.label}: ${action.name}` : [action.label, action.detail].filter(Boolean).join(": ");
   const at = Object.assign(document.createElement("span"), { className: "sub", textContent: ` (${clock(action.made_at)})` });
-  text.append(what, ". ", link, at);
+  text.append(what, " · ", link, at);
   made.append(text);
   if (action.trouble) made.append(...decisions(action));
   return made;

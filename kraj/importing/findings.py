@@ -58,7 +58,9 @@ def told(finding: Finding, language: str) -> tuple[str, str]:
 
 
 def _in(language: str, value: object) -> object:
-    """A value that is a name of ours has one for each language."""
+    """A value that is a name of ours has one for each language; Czech numbers have a comma."""
+    if isinstance(value, float) and language == "cs":
+        return str(value).replace(".", ",")
     return cast("dict[str, object]", value).get(language, "") if isinstance(value, dict) else value
 
 

@@ -255,6 +255,7 @@ def bad_night(page: Page, site: str, connection: Connection) -> None:
     desk(page, site, "Evidence")
     enter(page.get_by_role("link", name="stop-9"))
     page.get_by_label("Důvod (nemusí být)").last.fill("ukradeno")
+    page.get_by_label("Opravdu: stop-9 už se nevrátí").check()
     enter(page.get_by_role("button", name="Vyřadit natrvalo"))
     expect(page.get_by_text("ukradeno")).to_be_visible()
     desk(page, site)

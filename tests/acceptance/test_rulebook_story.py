@@ -206,7 +206,7 @@ def test_a_technician_writes_a_rule_with_a_mistake_tries_it_and_switches_it_on(l
         page.get_by_role("button", name="Vyzkoušet").click()
         mistake = page.get_by_role("alert")
         expect(mistake).to_contain_text("řádek 3, sloupec 9")
-        expect(mistake).to_contain_text("did you mean 'tilt_deg'?")
+        expect(mistake).to_contain_text("nemysleli jste 'tilt_deg'?")
         expect(page.get_by_label("Text pravidla")).to_have_value(MISTAKEN)
         assert faultless(page) == []
         page.get_by_label("Text pravidla").fill(MISTAKEN.replace("tilt_dg", "tilt_deg"))

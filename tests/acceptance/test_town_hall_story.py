@@ -138,9 +138,9 @@ def enrolled(hall: TownHall, code: str) -> Path:
     """The device makes its own key, asks with the code, and keeps what it is answered."""
     key = certificates.new_key()
     body = {"code": code, "csr": certificates.request(key, LAMP).decode()}
-    answer = httpx.post(f"{hall.site}/v1/enrol", json=body)
+    answer = httpx.post(f"{hall.site}/v1/enrol", json=body, timeout=PATIENCE_S)
     assert answer.status_code == 200, answer.text
-    assert httpx.post(f"{hall.site}/v1/enrol", json=body).status_code >= 400, "a code counts once"
+    assert httpx.post(f"{hall.site}/v1/enrol", json=body, timeout=PATIENCE_S).status_code >= 400, "a code counts once"
     file = hall.place.files / f"{LAMP}.pem"
     file.write_text(certificates.key_pem(key) + answer.json()["certificate"])
     return file
@@ -173,7 +173,7 @@ def test_a_town_halls_first_day_and_bad_night(browser: Browser, town_hall: TownH
     hall.owner.execute(
         "UPDATE person SET totp_secret = 'JBSWY3DPEHPK3PXP', totp_confirmed_at = now() WHERE person_id = %s", [petr]
     )
-    thief = httpx.Client(base_url=hall.site, cookies={COOKIE: "petrs-session"})
+    thief = httpx.Client(base_url=hall.site, cookies={COOKIE: "petrs-session"}, timeout=PATIENCE_S)
     assert thief.get("/registry").status_code == 200
     page.goto(f"{hall.site}/people/{petr}")
     page.get_by_role("button", name="Zrušit kód z telefonu").click()
@@ -206,7 +206,8 @@ def test_a_town_halls_first_day_and_bad_night(browser: Browser, town_hall: TownH
 
         copy.on_disconnect = end
         page.goto(f"{hall.site}/devices/{LAMP}")
-        page.locator("#reason").fill("klíč někdo zkopíroval")
+        page.locator("#gone-reason").fill("klíč někdo zkopíroval")
+        page.get_by_label(f"Opravdu: {LAMP} už se nevrátí").check()
         page.get_by_role("button", name="Vyřadit natrvalo").click()
         assert ended.wait(PATIENCE_S)
         revoked = hall.owner.execute("SELECT max(revoked_at) FROM device_certificate").fetchone()

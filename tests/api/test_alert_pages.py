@@ -6,7 +6,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from api import texts
+from api.told import registered
 from kraj.alerts import Severity, Step
+from kraj.attributes import ATTRIBUTES
 from tests.api.alerting import HTML, alert_id, change, feeder_trip, lamp_out, told
 from tests.api.conftest import NOW, Region
 
@@ -111,11 +114,11 @@ async def test_a_mute_lasts_until_the_end_of_the_day_and_shows(region: Region, c
     [
         ("steps", {"step": "acknowledged", "version": "7"}, (412, "Poruchu mezitím někdo změnil")),
         ("steps", {"step": "closed", "version": "1"}, (409, "Porucha ještě trvá")),
-        ("steps", {"step": "acknowledged", "version": "x"}, (400, "Neplatný údaj")),
-        ("steps", {"version": "1"}, (400, "Neplatný údaj")),
+        ("steps", {"step": "acknowledged", "version": "x"}, (400, "Jedno pole je potřeba opravit")),
+        ("steps", {"version": "1"}, (400, "Jedno pole je potřeba opravit")),
         ("steps", {"step": "assigned", "version": "1"}, (400, "Komu přidělit?")),
-        ("mute", {"until": "soon", "reason": "x"}, (400, "Neplatný údaj")),
-        ("mute", {"until": "2026-11-28", "reason": ""}, (400, "Neplatný údaj")),
+        ("mute", {"until": "soon", "reason": "x"}, (400, "V poli „Do“ stojí „soon“")),
+        ("mute", {"until": "2026-11-28", "reason": ""}, (400, "Pole „Důvod“ není vyplněné.")),
         ("mute", {"until": "2026-11-01", "reason": "x"}, (400, "Ztlumit nelze do tohoto data")),
     ],
 )
@@ -171,3 +174,27 @@ async def test_pictures_show_a_days_energy_losses_and_voltage(region: Region, cl
 
 async def test_pictures_of_an_empty_platform_say_how_to_begin(empty_region: Region, client: httpx.AsyncClient) -> None:
     assert "<code>kraj demo</code>" in await page(client, "/pictures")
+
+
+def test_what_is_registered_is_told_as_people_say_it() -> None:
+    say = texts.catalogues()["cs"]
+    known = {one.name: one for one in ATTRIBUTES["lamp"]}
+    said = {
+        "crossing": (1, ("ano", "")),
+        "part_night": (0, ("ne", "")),
+        "phase": (2, ("2", "")),
+        "lifetime_l80_s": (360_000_000, ("100\u00a0000", "h")),
+        "report_interval_s": (600, ("600", "s")),
+        "power_rated_w": (41.5, ("41,5", "W")),
+        "street": ("U_mlýna", ("U_mlýna", "")),
+    }
+    for name, (value, shown) in said.items():
+        assert registered(known[name], value, say) == shown, name
+
+
+async def test_a_work_order_speaks_of_no_thresholds(region: Region, client: httpx.AsyncClient) -> None:
+    number = lamp_out(region)
+    region.connection.execute("""UPDATE alert SET evidence = evidence || '{"power_out_share": 0.2}'""")
+    text = await page(client, f"/alerts/{number}")
+    assert "expected_power_w" in text
+    assert "power_out_share" not in text

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from jinja2 import Environment
 
-from api import problems
+from api import problems, texts
 from api.app import create
 from kraj.settings import Settings
 from stack.database import OWNER
@@ -27,6 +28,39 @@ CASES: list[tuple[int, str, str, dict[str, Any]]] = [
     (422, "POST", "/labels", {"headers": FORM, "content": b""}),
     (410, "GET", "/links/none", {}),
 ]
+
+
+API = Path(problems.__file__).parent
+FOR_SYSTEMS_ALONE = {"form", "field"}
+"""Problems that no form of a page can have."""
+
+
+def test_no_page_sends_people_to_the_api() -> None:
+    """What is not there is told in general; any other hint about the API has one of its own for pages."""
+    source = "\n".join(path.read_text("utf-8") for path in sorted(API.rglob("*.py")))
+    statuses = dict(re.findall(r'Problem\(\s*"([a-z_0-9]+)",\s*(\d{3})', source))
+    said = texts.read("cs")
+    lacking = {
+        code
+        for code, status in statuses.items()
+        if any(one in said[f"problem.{code}.hint"] for one in problems.FOR_SYSTEMS)
+        and status != "404"
+        and f"problem.{code}.page_hint" not in said
+    }
+    assert lacking == FOR_SYSTEMS_ALONE
+    assert not any(one in text for key, text in said.items() if ".page_" in key for one in problems.FOR_SYSTEMS)
+
+
+async def test_an_error_leads_back_to_where_one_was_and_nowhere_else(client: httpx.AsyncClient) -> None:
+    for came, shown in (
+        ("http://localhost/assets/1?x=%22", True),
+        ("http://evil.test/a", False),
+        ("http://localhost//evil.test", False),
+    ):
+        answer = await client.get("/assets/999999", headers=HTML | {"accept-language": "cs", "referer": came})
+        assert ("Zpět, kde jste byli" in answer.text) is shown, came
+        assert ('href="/assets/1?x=%22"' in answer.text) is shown
+        assert "/v1/" not in answer.text
 
 
 def says_what_to_do(page: str, status: int, language: str) -> None:

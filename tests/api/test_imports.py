@@ -1,6 +1,7 @@
 """Imports over HTTP: bounded while reading, shown before writing, applied and undone as a whole; and their pages."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -101,7 +102,7 @@ async def test_every_error_stands_with_its_row_and_column_and_nothing_is_half_do
         7: [("device_name", "Zařízení"), ("swapped", "Zeměpisná šířka"), ("number", "Jmenovitý výkon (W)")],
         8: [("label_twice", None)],
     }
-    assert "Prohoďte je: šířka 49.19, délka 16.6." in page["items"][0]["findings"][1]["remedy"]
+    assert "Prohoďte je: šířka 49,19, délka 16,6." in page["items"][0]["findings"][1]["remedy"]
     english = (await client.get(address, params={"only": "findings", "lang": "en"})).json()
     assert "Swap them" in english["items"][0]["findings"][1]["remedy"]
     refused = await client.post(f"{address}/apply")
@@ -301,6 +302,9 @@ async def test_the_pages_say_what_happens_in_both_languages(client: httpx.AsyncC
         page = await client.get(answer.headers["location"])
         assert "Pasport VO.csv" in page.text
         assert {"cs": "Řádek 7", "en": "Row 7"}[language] in page.text
+        table = page.text.partition("in-place")[2].partition("</table>")[0]
+        cells = [cell.strip() for cell in re.findall(r"<td[^>]*>(?:<a[^>]*>)?([^<]*)", table)]
+        assert cells[2:4] == ["16.6", "49.19"], "what is swapped stands as it does in the file"
         empty = {"file": ("x.csv", b"a;b\r\n", "text/csv")}
         refused = await client.post("/imports", params={"lang": language}, data=form, files=empty)
         assert refused.status_code == 422

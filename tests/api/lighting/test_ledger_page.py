@@ -1,5 +1,6 @@
 """A segment's savings as a page: the month drawn and told, months beside it, and the form that declares a baseline."""
 
+import csv
 import re
 from datetime import date
 from itertools import pairwise
@@ -41,6 +42,12 @@ async def test_without_a_baseline_the_page_says_how_to_declare_one_and_then_draw
     assert "2026-12" not in shown, "there is nothing yet"
     figures = [float(one) for one in re.findall(r'</span></th><td class="figure">([\d.]+)<', shown)]
     assert figures[0] == pytest.approx(sum(figures[1:]), rel=0.01), "the parts add up to what old lamps would take"
+    for language, sign, comma in (("cs", ";", ","), ("en", ",", ".")):
+        excel = (await page(client, f"{PATH}?table=1&lang={language}")).content.decode("utf-8-sig").splitlines()
+        rows = list(csv.DictReader(excel, delimiter=sign))
+        heading = {"cs": "Stará svítidla [kWh]", "en": "Old lamps [kWh]"}[language]
+        told = sum(float(row[heading].replace(comma, ".")) for row in rows)
+        assert told == pytest.approx(figures[0], rel=0.01), "what Excel adds up is what the page says"
 
 
 async def test_months_that_have_not_begun_and_others_segments_are_refused(

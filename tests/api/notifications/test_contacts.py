@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from api.app import create
 from api.notifications.sending import Sender
 from api.notifications.worker import Worker
 from kraj.alerts import Severity
+from kraj.settings import Settings
 from stack.database import OWNER
 from tests.api import signing
 from tests.api.alerting import HTML
@@ -112,6 +115,7 @@ async def test_a_towns_administrator_sets_its_own_recipients_and_none_inside(
     assert await code(municipality=None, name="b") == (403, "/problems/region_right")
     assert await code(municipality="zdarna", name="b") == (404, "/problems/municipality")
     assert await code(name="b", url="nonsense://x") == (400, "/problems/target_url")
+    assert await code(name="b", url="starosta@olsinka.cz") == (409, "/problems/target_mail"), "there is no mail server"
     assert await code(name="b", quiet_to=None) == (400, "/problems/quiet_hours")
     for inside in ("json://127.0.0.1:5432/", "json://localhost/", "json://[::1]/", "json://10.0.0.5/", "syslog://"):
         assert await code(name="b", url=inside) == (400, "/problems/target_local"), inside
@@ -130,3 +134,25 @@ async def test_the_form_of_a_recipient_works_without_scripts(region: Region, cli
     answer = await client.post("/notifications/targets/1/drop", headers=HTML)
     assert answer.status_code == 303
     assert region.connection.execute("SELECT count(*) FROM notification_target").fetchone() == (0,)
+
+
+async def test_where_there_is_a_mail_server_a_plain_address_is_enough(
+    region: Region, database_role_url: Callable[[str], str], tmp_path: Path
+) -> None:
+    server = tmp_path / "mail"
+    server.write_text("mailtos://kraj:hunter2@mail.example.cz?from=kraj@example.cz\n")
+    app = create(Settings(mail_url_file=server), database_role_url("kraj_api"), clock=lambda: NOW)
+    signing.signed_in(database_role_url(OWNER))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as own,
+    ):
+        signing.sign(own)
+        fields = {**BODY, "enabled": "yes", "language": "cs", "url": "", "email": "starosta@olsinka"}
+        answer = await own.post("/notifications/targets", data=fields | {"quiet_to": ""}, headers=HTML)
+        assert (answer.status_code, 'value="starosta@olsinka"' in answer.text) == (400, True), "what was typed stays"
+        fields["email"] = "starosta@olsinka.cz"
+        answer = await own.post("/notifications/targets", data=fields, headers=HTML)
+        assert answer.status_code == 303, answer.text
+    kept = region.connection.execute("SELECT url FROM notification_target").fetchall()
+    assert kept == [("mailto://starosta@olsinka.cz",)], "the server's password is nobody's"

@@ -112,6 +112,14 @@ async def test_a_mail_in_czech_arrives_as_it_was_written(town: Town, mail: tuple
     assert "http://kraj.test/alerts/1" in content
 
 
+async def test_a_plain_address_is_reached_through_the_installations_own_server(mail: tuple[Mailbox, str]) -> None:
+    mailbox, url = mail
+    sender = Sender(server=lambda: url.partition("&to=")[0])
+    assert await sender("mailto://starosta@olsinka.cz", "Zkouška", CZECH, Severity.INFO) is None
+    assert await sender(url, "Zkouška", CZECH, Severity.INFO) is None
+    assert [one["to"] for one in mailbox.mails] == ["starosta@olsinka.cz", "dispatch@example.cz"]
+
+
 async def test_a_webhook_that_fails_twice_gets_the_message_the_third_time(town: Town, hook: HookServer) -> None:
     town.target("hook", hook.url)
     town.take(town.lamp(9))

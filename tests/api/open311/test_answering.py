@@ -108,7 +108,7 @@ async def test_what_a_crew_has_fixed_is_closed_and_nobody_says_that_it_was_measu
     token = await town.token(address_id=town.lamp())
     ingest = await psycopg.AsyncConnection[Any].connect(database_role_url("kraj_ingest"))
     async with ingest:
-        assert await alerts.active_keys(ingest) == {}  # a restart of ingest does not end it as unsupported
+        assert await alerts.active_keys(ingest, 1) == {}  # a restart of ingest does not end it as unsupported
     sent: list[str] = []
     sender = Sender(lambda _url, subject, _body, _severity: sent.append(subject))
     worker = Worker(database_role_url("kraj_notify"), sender, page="https://kraj.test", zone=local_zone())

@@ -50,6 +50,9 @@ async def test_the_nearest_stand_first_with_their_distance_and_page_by_page(
     assert listed(text) == order
     for words in ("Poruchy od nejbližší", "0\u00a0m odsud", "180\u00a0m odsud", "poloha neznámá"):
         assert words in text, words
+    assert text.index("data-list") < text.index("data-map>"), "on a telephone the nearest is not below a map"
+    whole = await page(client, "/alerts")
+    assert whole.index("data-map>") < whole.index("data-list")
     found: list[tuple[int, float | None]] = []
     url = "/v1/alerts?near=49.501,15.602&limit=2"
     while url:

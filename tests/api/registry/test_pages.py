@@ -58,6 +58,49 @@ async def test_a_lamp_is_added_with_its_device_once(clerks: Clerks) -> None:
     ).status_code == 303
 
 
+async def test_what_is_wrong_stands_beside_the_form_and_nothing_typed_is_lost(clerks: Clerks) -> None:
+    new = "/registry/new?kind=lamp&municipality=olsinka&lang=cs"
+    text = await page(clerks.olsinka, new)
+    fields = {"municipality": "olsinka", "label": "vo-9 nádražní", "device": "lamp-600", "latitude": "15,6"}
+    fields |= {"longitude": "49,5", "m.street": "Nová", "m.power_rated_w": "41 W", "m.crossing": "1"}
+    right = {"latitude": "49.5N, 15.6E", "longitude": "", "label": "VO-600", "m.power_rated_w": "41,5"}
+    said = {
+        "latitude": "Do šířky patří 49,5, do délky 15,6.",
+        "label": "už prvek téhož druhu s označením vo-9 nádražní je",
+        "m.power_rated_w": "V poli „Jmenovitý výkon“ stojí „41 W“",
+    }
+    for name, what in said.items():
+        answer = await sent(clerks.olsinka, text, "/registry/new", fields)
+        assert answer.status_code in (400, 409), answer.text
+        assert what in answer.text
+        assert 'id="mistake" role="alert" tabindex="-1" autofocus' in answer.text
+        for kept in ("lamp-600", "Nová", fields["label"], fields["latitude"]):
+            assert f'value="{kept}"' in answer.text
+        assert re.search(r'name="m.crossing" value="1" checked', answer.text)
+        text = answer.text
+        fields |= {one: right[one] for one in (name, *(["longitude"] if name == "latitude" else []))}
+    answer = await sent(clerks.olsinka, text, "/registry/new", fields)
+    assert answer.status_code == 303, answer.text
+    url = answer.headers["location"]
+    text = await page(clerks.olsinka, url)
+    for onward in (
+        'href="/devices/lamp-600#act"',
+        'href="/registry/new?kind=lamp&amp;municipality=olsinka"',
+        "Jmenovitý výkon",
+    ):
+        assert onward in text
+    asset = (await clerks.olsinka.get(f"/v1{url.partition('?')[0]}")).json()
+    assert (asset["latitude"], asset["longitude"], asset["metadata"]["power_rated_w"]) == (49.5, 15.6, 41.5)
+    edit = f"{url.partition('?')[0]}/edit"
+    answer = await sent(
+        clerks.olsinka, await page(clerks.olsinka, edit), edit, {"label": "VO-9 Nádražní", "m.street": "Jiná"}
+    )
+    assert (answer.status_code, 'value="Jiná"' in answer.text) == (409, True)
+    half = {"municipality": "olsinka", "label": "VO-601", "latitude": "49,5"}
+    answer = await sent(clerks.olsinka, await page(clerks.olsinka, new), "/registry/new", half)
+    assert "Z dvojice souřadnic je vyplněna jen jedna." in answer.text
+
+
 async def test_a_device_is_replaced_suspended_and_given_a_code(clerks: Clerks) -> None:
     text = await page(clerks.olsinka, "/devices/lamp-1?lang=en")
     answer = await sent(clerks.olsinka, text, "/devices/lamp-1/replace", {"new": "lamp-1b", "reason": "blesk"})
@@ -69,6 +112,9 @@ async def test_a_device_is_replaced_suspended_and_given_a_code(clerks: Clerks) -
     answer = await sent(clerks.olsinka, text, "/devices/lamp-1b/steps", {"step": "suspended"})
     assert answer.status_code == 303
     assert "suspended" in await page(clerks.olsinka, "/devices/lamp-1b")
+    for sure, status in (("", 400), ("yes", 303)):
+        gone = await sent(clerks.olsinka, text, "/devices/lamp-1b/steps", {"step": "decommissioned", "confirm": sure})
+        assert gone.status_code == status, "what cannot be taken back is confirmed"
     await page(clerks.zdarna, "/devices/lamp-1b", 404)
     assert '<form class="act"' not in await page(clerks.viewer, "/devices/lamp-1b"), "who only reads sees no buttons"
 

@@ -199,7 +199,7 @@ def test_a_place_is_understood_in_both_systems_signs_and_orders(headings: str, c
 def test_swapped_coordinates_come_with_the_swap() -> None:
     parsed = one("lat;lon", "16,6068;49,1951")
     assert codes(parsed) == [(2, "swapped", "lat")]
-    assert "šířka 49.1951, délka 16.6068" in told(parsed.rows[0].findings[0], "cs")[1]
+    assert "šířka 49,1951, délka 16,6068" in told(parsed.rows[0].findings[0], "cs")[1]
 
 
 @pytest.mark.parametrize(
