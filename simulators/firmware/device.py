@@ -187,6 +187,7 @@ class FirmwareDevice:
                 self._last = await over
             finally:
                 self._host.kill()
+                await self._host.wait()  # also where we are cancelled: its pipes end with it
                 self._host = None
                 self.connected = False
                 self.state = {}

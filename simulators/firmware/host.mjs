@@ -1,6 +1,6 @@
 // Runs a device's unmodified firmware under the real MicroPython: options as the first line of JSON on standard input,
 // then orders; what it tells goes out as lines of JSON. `simulators/firmware/host.py` is at the other end.
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import * as clocks from "./clock.mjs";
@@ -12,7 +12,8 @@ const COLLECT_MS = { real: 2_000, virtual: 300_000, later: 900_000 };
 const LATER_MS = 7_200_000; // of a virtual day: by then all has been seen once that takes memory
 // Of a board's 110 KB so much is free beside firmware, and it collects when that is full; this interpreter would every 16 KB.
 const BOARD_FREE = 65_536;
-const told = (what) => process.stdout.write(JSON.stringify(what) + "\n");
+// At once and whole: what process.stdout holds back for a reader who is slow is lost with process.exit.
+const told = (what) => { for (let rest = Buffer.from(JSON.stringify(what) + "\n"); rest.length;) rest = rest.subarray(writeSync(1, rest)); };
 const lines = createInterface({ input: process.stdin });
 const orders = [];
 let awake = () => {};

@@ -159,4 +159,4 @@ async def test_the_page_shows_a_token_once_and_says_what_is_wrong(
     assert found is not None
     assert found[0] not in (await browser.get("/account")).text
     wrong = await browser.post("/account/tokens", data={**fields, "days": days})
-    assert (wrong.status_code, "Something given is wrong" in wrong.text) == (400, True)
+    assert (wrong.status_code, "One field needs mending" in wrong.text) == (400, True)

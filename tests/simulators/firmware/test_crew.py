@@ -85,7 +85,7 @@ async def test_a_fleet_with_firmware_reports_is_acknowledged_and_obeys(
             return any(n == lamp.name and r.get("level_commanded_pct") == 35 for n, r in platform.readings)
 
         await until(dimmed, "the lamp tells its level", 30)
-        assert crew.devices[lamp.name].level_pct == 35
+        await until(lambda: crew.devices[lamp.name].level_pct == 35, "whoever runs it knows its level", 30)
         await until(lambda: fleet.counts().connected == len(INVENTED.devices), "all are counted as connected", 30)
     finally:
         stop.set()

@@ -73,6 +73,7 @@ async def test_a_device_is_renewed_goes_back_where_the_broker_refuses_and_follow
         good, refused = (Lamp(place, open_folder, f"lamp-{name}", broker.port) for name in ("good", "refused"))
         lamps = (good, refused)
         running = [asyncio.create_task(lamp.device.run()) for lamp in lamps]
+        keeping = asyncio.create_task(_keep(broker))
         try:
             for lamp in lamps:
                 old = certificates.serial_text(lamp.old)
@@ -84,7 +85,7 @@ async def test_a_device_is_renewed_goes_back_where_the_broker_refuses_and_follow
             await until(lambda: town.results(good.name), "an answer", WAIT_S)
             said = {"id": certificates.serial_text(wrong), "ok": False, "error": "key"}
             assert town.results(good.name) == [said]
-            assert good.device.sessions == 1
+            await until(lambda: good.device.sessions == 1, "it is still in its first session", WAIT_S)
             new = town.renew(good.name, good.key, by)
             serial = certificates.serial_text(new)
             await until(lambda: town.connected_by(good.name) == serial, "it is connected by the new one", WAIT_S)
@@ -104,16 +105,17 @@ async def test_a_device_is_renewed_goes_back_where_the_broker_refuses_and_follow
             await asyncio.to_thread(town.refuse, other)
             order = renewing.order(by.authority, refused.name, other, by.roots, "r")
             platform.order(refused.name, "command", order)
-            await until(lambda: len(platform.said("status", refused.name)) == 2, "it is back by the old one", WAIT_S)
+            await until(lambda: len(platform.said("status", refused.name)) >= 2, "it is back by the old one", WAIT_S)
             assert "renewal" in refused.secrets()
             for sessions in (3, 4):
                 refused.do("from node import app; app.here.link.rest_until = 0; app.here.link.wake()")
                 await until(
-                    lambda: len(platform.said("status", refused.name)) == sessions,  # noqa: B023
+                    lambda: len(platform.said("status", refused.name)) >= sessions,  # noqa: B023
                     f"session {sessions}",
                     WAIT_S,
                 )
             await until(lambda: len(town.results(refused.name)) == 2, "it has given up", WAIT_S)
+            assert len(platform.said("status", refused.name)) >= 4, "not before the third time"
             assert town.results(refused.name) == [{"id": "r", "ok": True}, {"id": "r", "ok": False, "error": "refused"}]
             assert town.connected_by(refused.name) == refused.serial() == certificates.serial_text(refused.old)
             assert "renewal" not in refused.secrets()
@@ -125,7 +127,7 @@ async def test_a_device_is_renewed_goes_back_where_the_broker_refuses_and_follow
             await until(lambda: town.connected_by(refused.name) == last, "it has one of the new authority", WAIT_S)
             assert refused.secrets()["roots"] == certificates.pem(*by.roots)
             authority.drop(place.folder, 1)
-            broker.stop()
+            await asyncio.to_thread(broker.stop)
             await asyncio.to_thread(town.present)
             await asyncio.to_thread(broker.start)  # by now it trusts the new authority alone
             refused.device.restart()
@@ -135,6 +137,15 @@ async def test_a_device_is_renewed_goes_back_where_the_broker_refuses_and_follow
             for lamp in lamps:
                 lamp.device.stop()
             await asyncio.gather(*running)
+            keeping.cancel()
+
+
+async def _keep(broker: Broker) -> None:
+    """As the supervisor does: mosquitto 2.0.11 dies at times of a certificate that it refuses."""
+    while True:
+        await asyncio.sleep(0.1)
+        if broker.process is not None and broker.process.poll() not in {None, 0}:
+            await asyncio.to_thread(broker.start)
 
 
 def _boot(town: Town, lamp: Lamp) -> int:
