@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench pictures lock
 export PYTHON
+# Programs that tests start would be compiled anew each time, which is half of a start.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for servers, browsers and clocks half of their time: two workers a core.
 WORKERS = $(shell echo $$(($$(nproc) * 2)))
 

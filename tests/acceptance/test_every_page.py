@@ -28,8 +28,8 @@ __all__ = ["browser", "connection", "fleet", "lit", "shared", "site"]
 
 LOOKED_AT = Path(__file__).with_name("looked_at.js").read_text("utf-8")
 TABBED = Path(__file__).with_name("tabbed.js").read_text("utf-8")
-LOOKS: tuple[tuple[str, tuple[Any, ...], int], ...] = (("cs", ("light", "dark"), 360), ("en", ("dark",), 1200))
-"""Each page is seen in both languages, on a telephone by day and by night, and on a desk by night."""
+LOOKS: tuple[tuple[str, tuple[Any, ...], int], ...] = (("cs", ("light", "dark"), 360), ("en", ("dark", "light"), 1200))
+"""Each page is seen in both languages, on a telephone and on a desk, and by axe by day and by night in each."""
 COLOURS = ("color-contrast", "link-in-text-block")
 """What axe judges by colours; nothing else of a page is another one by night."""
 OPENS_ALL = """() => {
